@@ -1,0 +1,239 @@
+"""One TCP connection, seen from either end: both sides send requests and answers over it (protocol section 2.4).
+
+The fast path has no task: `data_received` cuts frames, looks each request's code up in the table, calls the function,
+and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one.
+
+Back-pressure: a peer that does not read its answers is not read from; a peer with too many requests under way is
+answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close the connection with one line in the log.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from rocket_net.dispatch import Reply, Table
+from rocket_net.errors import ConnectionLost, RequestTimeout
+from rocket_net.limits import Limits
+from rocket_wire import frame
+from rocket_wire.codes import V5_3_1, RequestCode, ResponseCode
+from rocket_wire.command import Command
+from rocket_wire.errors import ProtocolError, RequestError
+from rocket_wire.frame import FrameBuffer, SerializeType
+
+log = logging.getLogger("rocket.net")
+
+
+class Connection(asyncio.Protocol):
+    """Sends and answers requests over one socket."""
+
+    def __init__(
+        self,
+        table: Table,
+        limits: Limits,
+        serialize: SerializeType = SerializeType.JSON,
+        on_open: Callable[[Connection], None] | None = None,
+        on_close: Callable[[Connection], None] | None = None,
+    ) -> None:
+        self.peer = "?"
+        self.local = "?"
+        self.last_active = 0.0
+        self.in_flight = 0
+        self.draining = False
+        self._table = table
+        self._limits = limits
+        self._serialize = serialize
+        self._on_open = on_open
+        self._on_close = on_close
+        self._loop = asyncio.get_running_loop()
+        self._frames = FrameBuffer(limits.max_frame_bytes)
+        self._out: list[bytes] = []
+        self._corked = False
+        self._flush_due = False
+        self._pending: dict[int, asyncio.Future[Command]] = {}
+        self._opaque = 0
+        self._transport: asyncio.Transport | None = None
+
+    def __repr__(self) -> str:
+        return f"<Connection {self.local} to {self.peer}, {self.in_flight} in flight>"
+
+    # -- what asyncio calls -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._transport.set_write_buffer_limits(high=self._limits.write_buffer_bytes)
+        self.peer = address_text(transport.get_extra_info("peername"))
+        self.local = address_text(transport.get_extra_info("sockname"))
+        self.last_active = self._loop.time()
+        if self._on_open is not None:
+            self._on_open(self)
+
+    def data_received(self, data: bytes) -> None:
+        self.last_active = self._loop.time()
+        self._corked = True
+        try:
+            for command in self._frames.feed(data):
+                if command.flag & 1:
+                    self._resolve(command)
+                else:
+                    self._dispatch(command)
+        except ProtocolError as error:
+            log.warning("connection %s closed: %s", self.peer, error)
+            self._flush()
+            self.close()
+        finally:
+            self._corked = False
+        self._flush()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        self._out.clear()
+        for future in self._pending.values():
+            if not future.done():
+                future.set_exception(ConnectionLost(f"connection to {self.peer} closed before the answer"))
+        self._pending.clear()
+        if self._on_close is not None:
+            self._on_close(self)
+
+    def pause_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.pause_reading()
+
+    def resume_writing(self) -> None:
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+    # -- requests that the peer sends ---------------------------------------------------------------------------
+
+    def _dispatch(self, request: Command) -> None:
+        if self.draining and request.version > V5_3_1:
+            return self._answer(request, request.refuse(ResponseCode.GO_AWAY, "please go away"))
+        handler = self._table.get(request.code)
+        if handler is None:
+            remark = f"request type {request.code} not supported"
+            return self._answer(request, request.refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark))
+        if self.in_flight >= self._limits.max_in_flight:
+            remark = f"[OVERLOAD] {self.in_flight} requests of this connection are under way"
+            return self._answer(request, request.refuse(ResponseCode.SYSTEM_BUSY, remark))
+        try:
+            result = handler(request, self)
+        except Exception as error:
+            return self._answer(request, self._failure(request, error))
+        if result is None or isinstance(result, Command | bytes):
+            return self._answer(request, result)
+        return self._await_answer(request, result)
+
+    def _await_answer(self, request: Command, result: Awaitable[Reply]) -> None:
+        self.in_flight += 1
+        waiting = asyncio.ensure_future(result)
+
+        def done(future: asyncio.Future[Reply]) -> None:
+            self.in_flight -= 1
+            if future.cancelled():
+                reply: Reply = request.refuse(ResponseCode.SYSTEM_ERROR, "the broker gave this request up")
+            elif (error := future.exception()) is not None:
+                reply = self._failure(request, error)
+            else:
+                reply = future.result()
+            self._answer(request, reply)
+
+        waiting.add_done_callback(done)
+
+    def _answer(self, request: Command, reply: Reply) -> None:
+        if reply is None or request.flag & 2:
+            return
+        self._write(reply if isinstance(reply, bytes) else frame.encode(reply, self._serialize))
+
+    def _failure(self, request: Command, error: BaseException) -> Command:
+        if isinstance(error, RequestError):
+            return request.refuse(error.code, error.remark)
+        if isinstance(error, ProtocolError):
+            return request.refuse(ResponseCode.SYSTEM_ERROR, str(error))
+        log.error("request %s from %s failed", code_name(request.code), self.peer, exc_info=error)
+        return request.refuse(ResponseCode.SYSTEM_ERROR, f"{type(error).__name__}: {error}")
+
+    # -- requests that we send ----------------------------------------------------------------------------------
+
+    async def call(self, request: Command, timeout: float = 3.0) -> Command:
+        """The peer's answer, whatever its code. Raises RequestTimeout or ConnectionLost. Seconds."""
+        future: asyncio.Future[Command] = self._loop.create_future()
+        opaque = self._next_opaque()
+        request.opaque = opaque
+        self._pending[opaque] = future
+        expiry = self._loop.call_later(timeout, self._expire, opaque, request.code, timeout)
+        try:
+            self._write(frame.encode(request, self._serialize))
+            return await future
+        finally:
+            expiry.cancel()
+            self._pending.pop(opaque, None)
+
+    def tell(self, request: Command) -> None:
+        """Sends a one-way request. Raises ConnectionLost when the connection is closed."""
+        request.opaque = self._next_opaque()
+        self._write(frame.encode(request, self._serialize))
+
+    def _resolve(self, reply: Command) -> None:
+        future = self._pending.get(reply.opaque)
+        if future is not None and not future.done():
+            future.set_result(reply)
+
+    def _expire(self, opaque: int, code: int, timeout: float) -> None:
+        future = self._pending.get(opaque)
+        if future is not None and not future.done():
+            future.set_exception(RequestTimeout(f"{self.peer} did not answer {code_name(code)} within {timeout:g} s"))
+
+    def _next_opaque(self) -> int:
+        if self._transport is None or self._transport.is_closing():
+            raise ConnectionLost(f"connection to {self.peer} is closed")
+        self._opaque = (self._opaque + 1) & 0x7FFFFFFF
+        return self._opaque
+
+    # -- writing ------------------------------------------------------------------------------------------------
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
+
+    def close(self) -> None:
+        """Closes after what is written has left."""
+        self._flush()
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Closes at once; what has not left is dropped."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def _write(self, encoded: bytes) -> None:
+        self._out.append(encoded)
+        if not self._corked and not self._flush_due:
+            self._flush_due = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_due = False
+        if self._out and self._transport is not None and not self._transport.is_closing():
+            out = self._out
+            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+            self.last_active = self._loop.time()
+        self._out.clear()
+
+
+def address_text(address: object) -> str:
+    """`host:port` as RocketMQ writes it; IPv6 hosts stand in brackets."""
+    if not isinstance(address, tuple):
+        return str(address)
+    host, port = address[0], address[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def code_name(code: int) -> str:
+    """A request code for people: its name where it has one."""
+    try:
+        return RequestCode(code).name
+    except ValueError:
+        return f"code {code}"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Table
-from rocket_net.errors import ConnectFailed
+from rocket_net.errors import ConnectFailed, RequestTimeout
 from rocket_net.limits import Limits
 from rocket_wire.command import Command
 from rocket_wire.frame import SerializeType
@@ -44,25 +44,39 @@ class Client:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + timeout
         connection = await self.connection(address, timeout)
-        return await connection.call(request, max(0.001, deadline - loop.time()))
+        sent = loop.time()
+        try:
+            return await connection.call(request, max(0.001, deadline - sent))
+        except RequestTimeout:
+            if connection.last_heard <= sent:  # perhaps its host is gone; the next call shall not wait for that as well
+                connection.abort()
+            raise
 
     async def tell(self, address: str, request: Command, timeout: float = 3.0) -> None:
-        """Sends a one-way request."""
-        (await self.connection(address, timeout)).tell(request)
+        """Sends a one-way request; waits while the server does not read. Raises as `call` does."""
+        connection = await self.connection(address, timeout)
+        await connection.drain(timeout)
+        connection.tell(request)
 
     async def connection(self, address: str, timeout: float = 3.0) -> Connection:
         """The open connection to `address`, made if there is none; several callers share one attempt."""
         if self._closed:
             raise ConnectFailed(f"{address}: this client is closed")
         task = self._connections.get(address)
-        if task is None or (task.done() and not _is_open(task)):
+        if task is not None and task.done() and _is_open(task):
+            return task.result()
+        if task is None or task.done():
             task = asyncio.ensure_future(self._connect(address, timeout))
+            task.add_done_callback(_seen)
             self._connections[address] = task
         try:
             async with asyncio.timeout(timeout):
-                return await asyncio.shield(task)
+                await asyncio.wait([task])
         except TimeoutError:
             raise ConnectFailed(f"{address}: no connection within {timeout:g} s") from None
+        if task.cancelled():
+            raise ConnectFailed(f"{address}: this client is closed")
+        return task.result()
 
     def open_connection(self, address: str) -> Connection | None:
         """The connection to `address` if one is open now."""
@@ -97,6 +111,7 @@ class Client:
             raise ConnectFailed(f"{address}: no connection within {timeout:g} s") from None
         except (OSError, UnicodeError) as error:
             raise ConnectFailed(f"{address}: {error}") from None
+        connection.dialled = True
         return connection
 
 
@@ -110,3 +125,9 @@ def split_address(address: str) -> tuple[str, int]:
 
 def _is_open(task: asyncio.Task[Connection]) -> bool:
     return not task.cancelled() and task.exception() is None and task.result().is_open
+
+
+def _seen(task: asyncio.Task[Connection]) -> None:
+    """Takes note of a failure that nobody may be left to hear of, so that asyncio does not complain of it."""
+    if not task.cancelled():
+        task.exception()

@@ -3,27 +3,33 @@
 The fast path has no task: `data_received` cuts frames, looks each request's code up in the table, calls the function,
 and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one.
 
-Back-pressure: a peer that does not read its answers is not read from; a peer with too many requests under way is
-answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close the connection with one line in the log.
+Back-pressure: a peer that does not read its answers is not read from, and what it already sent is not carried out
+until it reads; a peer with too many requests under way is answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close
+the connection with one line in the log.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
-from typing import cast
+import struct
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import chain
+from typing import Final, cast
 
 from rocket_net.dispatch import Reply, Table
 from rocket_net.errors import ConnectionLost, RequestTimeout
 from rocket_net.limits import Limits
 from rocket_wire import frame
 from rocket_wire.codes import V5_3_1, RequestCode, ResponseCode
-from rocket_wire.command import Command
+from rocket_wire.command import ANSWER, ONEWAY, Command
 from rocket_wire.errors import ProtocolError, RequestError
 from rocket_wire.frame import FrameBuffer, SerializeType
 
 log = logging.getLogger("rocket.net")
+
+#: What is written in one turn leaves in one piece, unless it is larger than this.
+_FLUSH_BYTES: Final = 256 * 1024
 
 
 class Connection(asyncio.Protocol):
@@ -40,8 +46,11 @@ class Connection(asyncio.Protocol):
         self.peer = "?"
         self.local = "?"
         self.last_active = 0.0
+        self.last_heard = 0.0
         self.in_flight = 0
         self.draining = False
+        #: We made the connection, and always read from it: the peer may not read our requests before its answers left.
+        self.dialled = False
         self._table = table
         self._limits = limits
         self._serialize = serialize
@@ -50,6 +59,10 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._frames = FrameBuffer(limits.max_frame_bytes)
         self._out: list[bytes] = []
+        self._out_bytes = 0
+        self._room = asyncio.Event()
+        self._room.set()
+        self._held: Iterator[Command] | None = None
         self._corked = False
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
@@ -71,25 +84,18 @@ class Connection(asyncio.Protocol):
             self._on_open(self)
 
     def data_received(self, data: bytes) -> None:
-        self.last_active = self._loop.time()
-        self._corked = True
-        try:
-            for command in self._frames.feed(data):
-                if command.flag & 1:
-                    self._resolve(command)
-                else:
-                    self._dispatch(command)
-        except ProtocolError as error:
-            log.warning("connection %s closed: %s", self.peer, error)
-            self._flush()
-            self.close()
-        finally:
-            self._corked = False
-        self._flush()
+        self.last_active = self.last_heard = self._loop.time()
+        commands = self._frames.feed(data)
+        if self._held is None:
+            self._consume(commands)
+        else:  # a transport may hand over what it had already read when we paused it
+            self._held = chain(self._held, commands)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         self._out.clear()
+        self._held = None
+        self._room.set()
         for future in self._pending.values():
             if not future.done():
                 future.set_exception(ConnectionLost(f"connection to {self.peer} closed before the answer"))
@@ -98,14 +104,37 @@ class Connection(asyncio.Protocol):
             self._on_close(self)
 
     def pause_writing(self) -> None:
-        if self._transport is not None:
+        self._room.clear()
+        if self._transport is not None and not self.dialled:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
-        if self._transport is not None:
+        self._room.set()
+        if self._held is not None:
+            held, self._held = self._held, None
+            self._consume(held)
+        if self._transport is not None and self._room.is_set():
             self._transport.resume_reading()
 
     # -- requests that the peer sends ---------------------------------------------------------------------------
+
+    def _consume(self, commands: Iterator[Command]) -> None:
+        self._corked = True
+        try:
+            for command in commands:
+                if command.flag & ANSWER:
+                    self._resolve(command)
+                else:
+                    self._dispatch(command)
+                if not self._room.is_set() and not self.dialled:
+                    self._held = commands  # their answers would only add to what the peer does not read
+                    break
+        except ProtocolError as error:
+            log.warning("connection %s closed: %s", self.peer, error)
+            self.close()
+        finally:
+            self._corked = False
+        self._flush()
 
     def _dispatch(self, request: Command) -> None:
         if self.draining and request.version > V5_3_1:
@@ -121,7 +150,7 @@ class Connection(asyncio.Protocol):
             result = handler(request, self)
         except Exception as error:
             return self._answer(request, self._failure(request, error))
-        if result is None or isinstance(result, Command | bytes):
+        if result is None or isinstance(result, (Command, bytes)):
             return self._answer(request, result)
         return self._await_answer(request, result)
 
@@ -142,9 +171,16 @@ class Connection(asyncio.Protocol):
         waiting.add_done_callback(done)
 
     def _answer(self, request: Command, reply: Reply) -> None:
-        if reply is None or request.flag & 2:
+        if reply is None or request.flag & ONEWAY:
             return
-        self._write(reply if isinstance(reply, bytes) else frame.encode(reply, self._serialize))
+        if not isinstance(reply, bytes):
+            try:
+                reply = frame.encode(reply, self._serialize)
+            except (ValueError, TypeError, struct.error) as error:
+                log.error("answer to %s from %s cannot be written", code_name(request.code), self.peer, exc_info=error)
+                refusal = request.refuse(ResponseCode.SYSTEM_ERROR, "the answer cannot be written")
+                reply = frame.encode(refusal, self._serialize)
+        self._write(reply)
 
     def _failure(self, request: Command, error: BaseException) -> Command:
         if isinstance(error, RequestError):
@@ -197,11 +233,24 @@ class Connection(asyncio.Protocol):
     def is_open(self) -> bool:
         return self._transport is not None and not self._transport.is_closing()
 
+    async def drain(self, timeout: float = 3.0) -> None:
+        """Returns once little waits to be read by the peer: mostly at once. For who sends and awaits no answer.
+
+        Raises RequestTimeout when the peer has not read for `timeout` seconds.
+        """
+        if not self._room.is_set():
+            try:
+                async with asyncio.timeout(timeout):
+                    await self._room.wait()
+            except TimeoutError:
+                raise RequestTimeout(f"{self.peer} did not read what it was sent within {timeout:g} s") from None
+
     def close(self) -> None:
-        """Closes after what is written has left."""
+        """Closes after what is written has left, or after `shutdown_seconds` where the peer does not read it."""
         self._flush()
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
+            self._loop.call_later(self._limits.shutdown_seconds, self.abort)
 
     def abort(self) -> None:
         """Closes at once; what has not left is dropped."""
@@ -210,17 +259,32 @@ class Connection(asyncio.Protocol):
 
     def _write(self, encoded: bytes) -> None:
         self._out.append(encoded)
-        if not self._corked and not self._flush_due:
+        self._out_bytes += len(encoded)
+        if self._out_bytes >= _FLUSH_BYTES:
+            self._flush()
+        elif not self._corked and not self._flush_due:
             self._flush_due = True
-            self._loop.call_soon(self._flush)
+            self._loop.call_soon(self._flush_turn)
+
+    def _flush_turn(self) -> None:
+        self._flush_due = False
+        self._flush()
 
     def _flush(self) -> None:
-        self._flush_due = False
-        if self._out and self._transport is not None and not self._transport.is_closing():
-            out = self._out
-            self._transport.write(out[0] if len(out) == 1 else b"".join(out))
+        if self._out and self.is_open:
+            out, transport = self._out, cast(asyncio.Transport, self._transport)
+            transport.write(out[0] if len(out) == 1 else b"".join(out))
             self.last_active = self._loop.time()
+            if not self._room.is_set() and not self.dialled:
+                self._bound_unread(transport)
         self._out.clear()
+        self._out_bytes = 0
+
+    def _bound_unread(self, transport: asyncio.Transport) -> None:
+        unread = transport.get_write_buffer_size()
+        if unread > self._limits.max_unread_bytes:
+            log.warning("connection %s cut: it leaves %d bytes of answers unread", self.peer, unread)
+            transport.abort()
 
 
 def address_text(address: object) -> str:

@@ -18,5 +18,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True):
     idle_seconds: float = 120.0
     #: Bytes that may wait for a slow reader before we stop reading from it.
     write_buffer_bytes: int = 4 * 1024 * 1024
+    #: Bytes that may wait for a slow reader in all, late answers to long polls included; beyond, the connection is cut.
+    max_unread_bytes: int = 64 * 1024 * 1024
     #: How long a graceful shutdown waits for answers that are under way.
     shutdown_seconds: float = 5.0

@@ -41,6 +41,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._refused = 0
+        self._empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
         """Listens; port 0 takes a free one. Returns the port. Raises AddressInUse."""
@@ -73,6 +74,8 @@ class Server:
             await asyncio.sleep(0.01)
         for connection in list(self.connections):
             connection.close()
+        if self.connections:  # bounded: a connection whose peer does not read is cut a while after `close`
+            await self._empty.wait()
         await self._server.wait_closed()
         self._server = None
 
@@ -90,10 +93,13 @@ class Server:
             connection.abort()
             return
         self.connections.add(connection)
+        self._empty.clear()
 
     def _closed(self, connection: Connection) -> None:
         if connection in self.connections:
             self.connections.discard(connection)
+            if not self.connections:
+                self._empty.set()
             if self._on_close is not None:
                 self._on_close(connection)
 
@@ -101,7 +107,7 @@ class Server:
         loop = asyncio.get_running_loop()
         oldest = loop.time() - self._limits.idle_seconds
         for connection in list(self.connections):
-            if connection.last_active < oldest:
+            if connection.is_open and connection.last_active < oldest:
                 log.info("connection %s closed: silent for %g s", connection.peer, self._limits.idle_seconds)
                 connection.close()
         self._sweeper = loop.call_later(min(5.0, self._limits.idle_seconds / 4), self._sweep)

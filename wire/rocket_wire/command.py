@@ -10,7 +10,7 @@ for them: the processor decodes them once, straight into its typed header.
 from __future__ import annotations
 
 from functools import cache
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 import msgspec
 
@@ -24,20 +24,28 @@ ONEWAY = 2
 H = TypeVar("H", bound=Header)
 
 _NO_FIELDS = msgspec.Raw(b"{}")
+_NULL = msgspec.Raw(b"null")
+_pairs_decoder = msgspec.json.Decoder(dict[str, Any] | None)
+
+#: Java's int. A number beyond it could not be written back in a binary header.
+Int32: TypeAlias = Annotated[int, msgspec.Meta(ge=-(2**31), le=2**31 - 1)]
+
+#: What the JSON header calls our fields; `ext` and `body` get names that no peer writes.
+_JSON_NAMES = {"ext_json": "extFields", "ext": "-ext", "body": "-body"}
 
 
-class Command(msgspec.Struct, gc=False, rename={"ext_json": "extFields"}):
+class Command(msgspec.Struct, gc=False, rename=_JSON_NAMES):
     """A request or answer. Decoded from a frame, or made by `request`, `reply` and `refuse`.
 
     The field names are those of the JSON header, so that msgspec reads it in one call; `ext` holds the header fields
     of a binary frame and of a command made here, `ext_json` those of a received JSON frame.
     """
 
-    code: int
+    code: Int32
     language: str | int = "OTHER"
-    version: int = 0
-    opaque: int = 0
-    flag: int = 0
+    version: Int32 = 0
+    opaque: Int32 = 0
+    flag: Int32 = 0
     remark: str | None = None
     ext_json: msgspec.Raw = _NO_FIELDS
     ext: dict[str, str] | None = None
@@ -55,21 +63,23 @@ class Command(msgspec.Struct, gc=False, rename={"ext_json": "extFields"}):
         """The header fields as text. Raises ProtocolError where they are no object of strings."""
         if self.ext is None:
             try:
-                pairs: dict[str, Any] = msgspec.json.decode(self.ext_json, type=dict[str, Any]) or {}
-            except (msgspec.MsgspecError, RecursionError):
-                raise ProtocolError("extFields is not a JSON object") from None
-            self.ext = {name: value if isinstance(value, str) else str(value) for name, value in pairs.items()}
+                pairs = _pairs_decoder.decode(self.ext_json) or {}
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+                raise ProtocolError(f"extFields is not a JSON object of strings: {error}") from None
+            self.ext = {name: _text(value) for name, value in pairs.items() if value is not None}
         return self.ext
 
     def header(self, header_type: type[H]) -> H:
         """The typed header. Raises RequestError that names a missing field or a value of the wrong type."""
         if self.ext is not None:
             return decode_ext(header_type, self.ext)
+        fields = _NO_FIELDS if self.ext_json == _NULL else self.ext_json  # client-go writes null for no fields
         try:
-            return _json_decoder(header_type).decode(self.ext_json)
-        except (msgspec.MsgspecError, RecursionError) as error:
+            header: H = _json_decoder(header_type).decode(fields)
+        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
             reason = f"bad {header_type.__name__} header: {error}"
             raise RequestError(ResponseCode.SYSTEM_ERROR, reason) from None
+        return header
 
     def reply(self, header: Header | None = None, body: bytes = b"") -> Command:
         """The successful answer to this request."""
@@ -108,3 +118,8 @@ def answer(
 @cache
 def _json_decoder(header_type: type[H]) -> msgspec.json.Decoder[H]:
     return msgspec.json.Decoder(header_type, strict=False)
+
+
+def _text(value: Any) -> str:
+    """A field that a peer did not write as a string, as Java takes it: its JSON text."""
+    return value if isinstance(value, str) else msgspec.json.encode(value).decode()

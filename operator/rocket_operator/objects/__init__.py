@@ -1,0 +1,1 @@
+"""From a spec to what shall exist, by pure functions, one file a kind."""

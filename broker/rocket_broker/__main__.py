@@ -1,0 +1,91 @@
+"""mqbroker: the command line of a broker, with RocketMQ's own options and banner (protocol section 7.3)."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+import uvloop
+
+from rocket_broker.config import LiveConfig, read
+from rocket_broker.saved import DamagedFile
+from rocket_broker.server import BrokerServer
+from rocket_broker.store.errors import StoreError
+from rocket_net.properties_file import SettingsError
+
+log = logging.getLogger("rocket.broker")
+
+#: What `-m` prints.
+IMPORTANT: Final = (
+    "brokerClusterName", "brokerName", "brokerId", "brokerRole", "namesrvAddr", "listenPort", "haListenPort",
+    "brokerIP1", "storePathRootDir", "flushDiskType",
+)  # fmt: skip
+
+
+def main() -> None:
+    """Runs a broker until SIGTERM or SIGINT. Exit code 1: it could not start; the last line says why."""
+    options = _options(sys.argv[1:])
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    try:
+        config = read(options.config_file, options.namesrv)
+        if options.print_all or options.print_important:
+            _print(config, only=IMPORTANT if options.print_important else None)
+            return
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(config))
+    except (SettingsError, StoreError, DamagedFile, OSError) as error:
+        sys.exit(f"The broker cannot start: {error}")
+
+
+async def _serve(config: LiveConfig) -> None:
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    settings = config.settings
+    server = BrokerServer(config)
+    try:
+        await server.start()
+        known = f" and name server is {settings.namesrv_addr}" if settings.namesrv_addr else ""
+        print(
+            f"The broker[{settings.broker_name}, {settings.address}] boot success. serializeType=JSON{known}",
+            flush=True,
+        )
+        await stopping.wait()
+        log.info("stopping")
+    finally:
+        await server.stop()
+    print("The broker stopped", flush=True)
+
+
+def _options(arguments: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="mqbroker", description="A RocketMQ broker.")
+    parser.add_argument("-c", "--configFile", dest="config_file", type=Path, help="broker properties file")
+    parser.add_argument(
+        "-n", "--namesrvAddr", dest="namesrv", help="name servers, such as '10.0.0.1:9876;10.0.0.2:9876'"
+    )
+    parser.add_argument(
+        "-p", "--printConfigItem", dest="print_all", action="store_true", help="print all settings and exit"
+    )
+    parser.add_argument(
+        "-m",
+        "--printImportantConfig",
+        dest="print_important",
+        action="store_true",
+        help="print the important ones and exit",
+    )
+    return parser.parse_args(arguments)
+
+
+def _print(config: LiveConfig, only: tuple[str, ...] | None) -> None:
+    for key, value in config.pairs().items():
+        if only is None or key in only:
+            print(f"{key}={value}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,74 @@
+"""When a send may be answered, and with which status (protocol section 5.2, design section 5 "Acknowledge last").
+
+    ASYNC_FLUSH and ASYNC_MASTER   at once: the bytes are in the kernel
+    SYNC_FLUSH                     when they are on the disk;       10 FLUSH_DISK_TIMEOUT where that takes too long
+    SYNC_MASTER, inSyncReplicas>1  when enough slaves have them;    12 FLUSH_SLAVE_TIMEOUT where that takes too long,
+                                                                    11 SLAVE_NOT_AVAILABLE where too few are in reach
+
+A message with WAIT=false waits for neither. 10, 11 and 12 are statuses of a stored message, not errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import Protocol
+
+from rocket_broker.config import LiveConfig
+from rocket_broker.durability import Durability
+from rocket_broker.settings import BrokerRole, FlushDiskType
+from rocket_wire.codes import ResponseCode
+
+
+class Replicas(Protocol):
+    """The slaves, as the master sees them."""
+
+    def in_reach(self, position: int) -> int:
+        """How many slaves are connected and close enough behind `position`."""
+
+    async def wait(self, position: int, count: int) -> None:
+        """Returns when `count` slaves have the log up to `position`."""
+
+
+class Acknowledgement:
+    """Decides what a stored message waits for."""
+
+    def __init__(self, config: LiveConfig, durability: Durability, replicas: Replicas) -> None:
+        self._config = config
+        self._durability = durability
+        self._replicas = replicas
+
+    def wait(self, position: int) -> Awaitable[ResponseCode] | None:
+        """None when the log up to `position` may be acknowledged now; else awaits, and gives the status to answer."""
+        settings = self._config.settings
+        to_disk = settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
+        slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
+        if not to_disk and slaves <= 0:
+            return None
+        return self._wait(position, to_disk, slaves)
+
+    async def _wait(self, position: int, to_disk: bool, slaves: int) -> ResponseCode:
+        replicated = asyncio.ensure_future(self._replicate(position, slaves)) if slaves > 0 else None
+        status = await self._flush(position) if to_disk else ResponseCode.SUCCESS
+        if replicated is not None:
+            slave_status = await replicated
+            status = status or slave_status
+        return status
+
+    async def _flush(self, position: int) -> ResponseCode:
+        try:
+            async with asyncio.timeout(self._config.settings.sync_flush_timeout / 1000):
+                await self._durability.wait(position)
+        except TimeoutError:
+            return ResponseCode.FLUSH_DISK_TIMEOUT
+        return ResponseCode.SUCCESS
+
+    async def _replicate(self, position: int, slaves: int) -> ResponseCode:
+        if self._replicas.in_reach(position) < slaves:
+            return ResponseCode.SLAVE_NOT_AVAILABLE
+        try:
+            async with asyncio.timeout(self._config.settings.slave_timeout / 1000):
+                await self._replicas.wait(position, slaves)
+        except TimeoutError:
+            return ResponseCode.FLUSH_SLAVE_TIMEOUT
+        return ResponseCode.SUCCESS

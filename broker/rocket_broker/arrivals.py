@@ -1,0 +1,69 @@
+"""Long polling: pulls that found nothing wait here for a message, for their time to run out, or for the broker's end.
+
+A message wakes only pulls that its tag can match (by hash, as the queue entry holds it); a pull that no message
+matches wakes at its deadline and learns from its second look how far it may skip.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    offset: int
+    tags: frozenset[int] | None
+    woken: asyncio.Future[None] = field(default_factory=lambda: asyncio.get_running_loop().create_future())
+
+
+class Arrivals:
+    """Who waits for which queue."""
+
+    def __init__(self) -> None:
+        self._waiting: defaultdict[tuple[str, int], set[_Waiting]] = defaultdict(set)
+        self._closed = False
+
+    @property
+    def count(self) -> int:
+        """How many pulls are held."""
+        return sum(map(len, self._waiting.values()))
+
+    async def wait(self, topic: str, queue_id: int, offset: int, tags: frozenset[int] | None, timeout: float) -> None:
+        """Returns when a message at `offset` or later with one of `tags` (None: any) is there, or after `timeout` s."""
+        if self._closed:
+            return
+        waiting = _Waiting(offset, tags)
+        key = (topic, queue_id)
+        self._waiting[key].add(waiting)
+        timer = asyncio.get_running_loop().call_later(timeout, _wake, waiting)
+        try:
+            await waiting.woken
+        finally:
+            timer.cancel()
+            held = self._waiting.get(key)
+            if held is not None:
+                held.discard(waiting)
+                if not held:
+                    del self._waiting[key]
+
+    def notify(self, topic: str, queue_id: int, offset: int, tags_code: int) -> None:
+        """A message with this offset and tag code can be read."""
+        held = self._waiting.get((topic, queue_id))
+        if held:
+            for waiting in held:
+                if offset >= waiting.offset and (waiting.tags is None or tags_code in waiting.tags):
+                    _wake(waiting)
+
+    def close(self) -> None:
+        """Wakes everybody: the broker stops."""
+        self._closed = True
+        for held in self._waiting.values():
+            for waiting in held:
+                _wake(waiting)
+
+
+def _wake(waiting: _Waiting) -> None:
+    if not waiting.woken.done():
+        waiting.woken.set_result(None)

@@ -1,0 +1,87 @@
+"""The settings as they are now: read at the start, some of them changed by UPDATE_BROKER_CONFIG while running.
+
+A change goes through the same checks as the file and is written back to it, so that a restart keeps it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from rocket_broker import saved
+from rocket_broker.settings import FORBIDDEN_KEYS, LIVE_KEYS, BrokerSettings, complete
+from rocket_net import properties_file
+from rocket_net.properties_file import Configuration, Entry, Problem, SettingsError
+from rocket_wire.codes import ResponseCode
+from rocket_wire.errors import RequestError
+
+log = logging.getLogger("rocket.config")
+
+
+class LiveConfig:
+    """Holds the current settings; processors read `settings` afresh at each request."""
+
+    def __init__(self, configuration: Configuration[BrokerSettings], path: Path | None) -> None:
+        self._configuration = configuration
+        self._path = path
+        self.settings = configuration.settings
+        self.on_change: Callable[[set[str]], None] = lambda keys: None
+
+    def pairs(self) -> dict[str, str]:
+        """Every key and its value, those without a meaning here included."""
+        return properties_file.pairs(self._configuration)
+
+    def update(self, content: bytes) -> None:
+        """Applies properties text and saves it. Raises RequestError; then nothing has changed."""
+        try:
+            entries = properties_file.parse(content, "UPDATE_BROKER_CONFIG")
+            self._check_live(entries)
+            changed = properties_file.update(self._configuration, entries, "UPDATE_BROKER_CONFIG")
+        except SettingsError as error:
+            raise RequestError(ResponseCode.SYSTEM_ERROR, str(error)) from None
+        for warning in changed.warnings:
+            log.warning("%s", warning)
+        self._save({entry.key: entry.value for entry in entries})
+        self._configuration = changed
+        self.settings = changed.settings
+        log.info("settings changed: %s", ", ".join(f"{entry.key}={entry.value}" for entry in entries))
+        self.on_change({entry.key for entry in entries})
+
+    def _check_live(self, entries: list[Entry]) -> None:
+        now = self.pairs()
+        for entry in entries:
+            if entry.key in FORBIDDEN_KEYS:
+                raise RequestError(ResponseCode.NO_PERMISSION, f"key {entry.key} can't be changed by a request")
+            known = entry.key in now and entry.key not in self._configuration.unknown
+            if known and entry.key not in LIVE_KEYS and now[entry.key] != entry.value:
+                text = "cannot change while the broker runs; change it in the file and restart"
+                raise SettingsError([Problem("UPDATE_BROKER_CONFIG", entry.line, entry.key, entry.value, text)])
+
+    def _save(self, changes: dict[str, str]) -> None:
+        if self._path is None:
+            return
+        try:
+            saved.write(self._path, properties_file.rewrite(self._path.read_bytes(), changes))
+        except OSError as error:
+            remark = f"{self._path} cannot be written ({error}): nothing changed"
+            raise RequestError(ResponseCode.SYSTEM_ERROR, remark) from None
+
+
+def read(path: Path | None, namesrv: str | None = None) -> LiveConfig:
+    """The configuration of a properties file (None: all defaults). Raises SettingsError or OSError.
+
+    `namesrv` comes from the command line and wins over the file.
+    """
+    entries = properties_file.parse(path.read_bytes(), str(path)) if path is not None else []
+    if namesrv is not None:
+        entries.append(Entry("namesrvAddr", namesrv))
+    source = str(path) if path is not None else "settings"
+    configuration = properties_file.load(BrokerSettings, entries, source)
+    for warning in configuration.warnings:
+        log.warning("%s", warning)
+    try:
+        settings = complete(configuration.settings)
+    except ValueError as error:
+        raise SettingsError([Problem(source, 0, "", None, str(error))]) from None
+    return LiveConfig(Configuration(settings, configuration.unknown), path)

@@ -1,0 +1,148 @@
+"""Delayed messages: when a message of the schedule topic is due, it is stored again under its own topic (section 6.2).
+
+One queue per delay level, in order of delivery time, so each level has one next message and one timer; nothing is
+scanned while nothing is due. How far a level has come is kept in delayOffset.json: a restart goes on there, and a
+crash between two saves delivers some messages twice rather than any never.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from rocket_broker.saved import Saver
+from rocket_broker.store.errors import StoreError
+from rocket_broker.store.store import MessageStore, Outgoing
+from rocket_broker.topics import SCHEDULE_TOPIC
+from rocket_wire import properties, record
+from rocket_wire.bodies.offsets import DelayOffsetSerializeWrapper
+from rocket_wire.bodies.version import DataVersion
+from rocket_wire.errors import ProtocolError, RequestError
+
+log = logging.getLogger("rocket.delay")
+
+_BATCH: Final = 64
+_RETRY_SECONDS: Final = 1.0
+
+
+class DelayOffsets:
+    """The next offset to deliver by level, as delayOffset.json has it."""
+
+    def __init__(self) -> None:
+        self.table: dict[int, int] = {}
+        self.version = DataVersion()
+
+    def encode(self) -> bytes:
+        """delayOffset.json."""
+        return DelayOffsetSerializeWrapper(offset_table=self.table, data_version=self.version).encode()
+
+    def restore(self, saved: DelayOffsetSerializeWrapper) -> None:
+        """Takes over a saved or fetched table."""
+        self.table = dict(saved.offset_table)
+        self.version = saved.data_version or DataVersion()
+
+
+class DelayService:
+    """Delivers due messages while it runs. `deliver` stores a message and wakes who waits for it."""
+
+    def __init__(
+        self,
+        store: MessageStore,
+        offsets: DelayOffsets,
+        saver: Saver,
+        deliver: Callable[[Outgoing], object],
+        now_ms: Callable[[], int],
+    ) -> None:
+        self._store = store
+        self._offsets = offsets
+        self._saver = saver
+        self._deliver = deliver
+        self._now_ms = now_ms
+        self._wake: dict[int, asyncio.Event] = {}
+
+    def arrived(self, level: int) -> None:
+        """A message was stored for this level."""
+        event = self._wake.get(level)
+        if event is not None:
+            event.set()
+
+    async def run(self, levels: int, save_seconds: float) -> None:
+        """Serves every level and saves their offsets; never returns."""
+        async with asyncio.TaskGroup() as tasks:
+            for level in range(1, levels + 1):
+                self._wake[level] = asyncio.Event()
+                tasks.create_task(self._serve(level), name=f"delay level {level}")
+            tasks.create_task(self._save_every(save_seconds), name="delay offsets")
+
+    async def _save_every(self, seconds: float) -> None:
+        saved = self._offsets.version
+        while True:
+            await asyncio.sleep(seconds)
+            if self._offsets.version != saved:
+                saved = self._offsets.version
+                self._saver.save()
+
+    async def _serve(self, level: int) -> None:
+        wake = self._wake[level]
+        while True:
+            wake.clear()
+            due_in = self._deliver_due(level)
+            try:
+                async with asyncio.timeout(due_in):
+                    await wake.wait()
+            except TimeoutError:
+                continue
+
+    def _deliver_due(self, level: int) -> float | None:
+        """Delivers what is due; returns the seconds to the next message, None where there is none."""
+        queue_id = level - 1
+        lowest = self._store.min_offset(SCHEDULE_TOPIC, queue_id)
+        offset = max(self._offsets.table.get(level, 0), lowest)
+        for position, size, due in self._store.queue_entries(SCHEDULE_TOPIC, queue_id, offset, _BATCH):
+            now = self._now_ms()
+            if due > now:
+                return (due - now) / 1000
+            try:
+                self._deliver_one(position, size)
+            except (RequestError, StoreError) as error:
+                log.error("delayed message at %d is not delivered yet: %s", position, error)
+                return _RETRY_SECONDS
+            offset += 1
+            self._offsets.table[level] = offset
+            self._offsets.version = self._offsets.version.next_version(now)
+        return None if self._store.max_offset(SCHEDULE_TOPIC, queue_id) <= offset else 0.0
+
+    def _deliver_one(self, position: int, size: int) -> None:
+        stored = self._store.look_up(position, size)
+        if stored is None:
+            log.error("delayed message at %d is gone from the log: skipped", position)
+            return
+        try:
+            message = restored(record.decode(stored))
+        except ProtocolError as error:
+            log.error("delayed message at %d cannot be read (%s): skipped", position, error)
+            return
+        self._deliver(message)
+
+
+def restored(message: record.Message) -> Outgoing:
+    """The message as it was before it was delayed. Raises ProtocolError when it does not say where it belongs."""
+    pairs = properties.decode(message.properties)
+    topic, queue_id = pairs.pop("REAL_TOPIC", ""), pairs.pop("REAL_QID", "")
+    if not topic or not queue_id.isdigit():
+        raise ProtocolError("the schedule topic holds a message without REAL_TOPIC and REAL_QID")
+    pairs.pop("DELAY", None)
+    return Outgoing(
+        topic=topic,
+        queue_id=int(queue_id),
+        body=message.body,
+        properties=properties.encode(pairs),
+        sys_flag=message.sys_flag,
+        flag=message.flag,
+        born_timestamp=message.born_timestamp,
+        born_host=message.born_host,
+        store_host=message.store_host,
+        reconsume_times=message.reconsume_times,
+    )

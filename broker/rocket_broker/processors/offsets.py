@@ -1,0 +1,75 @@
+"""Offsets: a queue's ends, a time's offset, and what consumer groups have consumed (protocol section 3.3)."""
+
+from __future__ import annotations
+
+from rocket_broker.state import Broker
+from rocket_net.connection import Connection
+from rocket_net.dispatch import Answer
+from rocket_wire.codes import ResponseCode
+from rocket_wire.command import Command
+from rocket_wire.errors import RequestError
+from rocket_wire.headers.offsets import (
+    GetEarliestMsgStoretime,
+    GetEarliestMsgStoretimeAnswer,
+    GetMaxOffset,
+    GetMaxOffsetAnswer,
+    GetMinOffset,
+    GetMinOffsetAnswer,
+    QueryConsumerOffset,
+    QueryConsumerOffsetAnswer,
+    SearchOffsetByTimestamp,
+    SearchOffsetByTimestampAnswer,
+    UpdateConsumerOffset,
+)
+
+
+def query_consumer_offset(broker: Broker, header: QueryConsumerOffset, request: Command, _: Connection) -> Answer:
+    """The group's next offset. Without one: 0 on a young queue, else "none", never another code (section 3.8)."""
+    offset = broker.offsets.query(header.consumer_group, header.topic, header.queue_id)
+    if offset is None and header.set_zero_if_not_found is not False:
+        young = broker.store.min_offset(header.topic, header.queue_id) <= 0
+        offset = 0 if young else None
+    if offset is None:
+        return request.refuse(
+            ResponseCode.QUERY_NOT_FOUND, "Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first"
+        )
+    return request.reply(QueryConsumerOffsetAnswer(offset))
+
+
+def update_consumer_offset(broker: Broker, header: UpdateConsumerOffset, request: Command, _: Connection) -> Answer:
+    """Commits the group's next offset."""
+    broker.groups.require(header.consumer_group)
+    if broker.topics.get(header.topic) is None:
+        raise RequestError(ResponseCode.TOPIC_NOT_EXIST, f"Topic {header.topic} not exist!")
+    if header.queue_id < 0 or header.commit_offset < 0:
+        remark = f"queue {header.queue_id}, offset {header.commit_offset}: neither may be negative"
+        raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
+    broker.offsets.commit(header.consumer_group, header.topic, header.queue_id, header.commit_offset)
+    return request.reply()
+
+
+def get_max_offset(broker: Broker, header: GetMaxOffset, request: Command, _: Connection) -> Answer:
+    """The offset of the queue's next message."""
+    return request.reply(GetMaxOffsetAnswer(broker.store.max_offset(header.topic, header.queue_id)))
+
+
+def get_min_offset(broker: Broker, header: GetMinOffset, request: Command, _: Connection) -> Answer:
+    """The offset of the queue's oldest message."""
+    return request.reply(GetMinOffsetAnswer(broker.store.min_offset(header.topic, header.queue_id)))
+
+
+def search_offset_by_timestamp(
+    broker: Broker, header: SearchOffsetByTimestamp, request: Command, _: Connection
+) -> Answer:
+    """The offset of the first message stored then or later."""
+    upper = (header.boundary_type or "").upper() == "UPPER"
+    offset = broker.store.offset_by_time(header.topic, header.queue_id, header.timestamp, upper=upper)
+    return request.reply(SearchOffsetByTimestampAnswer(offset))
+
+
+def get_earliest_msg_storetime(
+    broker: Broker, header: GetEarliestMsgStoretime, request: Command, _: Connection
+) -> Answer:
+    """When the queue's oldest message was stored, -1 when it has none."""
+    found = broker.store.earliest_store_time(header.topic, header.queue_id)
+    return request.reply(GetEarliestMsgStoretimeAnswer(-1 if found is None else found))

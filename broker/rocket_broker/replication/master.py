@@ -1,0 +1,207 @@
+"""The master's side of replication: sends its log to each slave and knows how far each has come (section 5.1).
+
+The same bytes that are on disk go out, as soon as they are written, and as fast as the slave reads them. A slave with
+nothing yet is sent the log from its very first byte (Apache's master would start at its last file, and lose the rest).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from typing import cast
+
+from rocket_broker.config import LiveConfig
+from rocket_broker.replication.protocol import REPORT, TRANSFER, ReportReader
+from rocket_broker.store.store import MessageStore
+from rocket_net.connection import address_text
+
+log = logging.getLogger("rocket.replication")
+
+
+class Master:
+    """Listens for slaves and counts who has what."""
+
+    def __init__(self, config: LiveConfig, store: MessageStore) -> None:
+        self.slaves: set[SlaveConnection] = set()
+        self.config = config
+        self.store = store
+        self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
+        self._server: asyncio.Server | None = None
+        self._pump_due = False
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; returns the port."""
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: SlaveConnection(self), host, port)
+        bound: int = self._server.sockets[0].getsockname()[1]
+        return bound
+
+    async def run(self) -> None:
+        """Heartbeats and housekeeping; never returns."""
+        settings = self.config.settings
+        while True:
+            await asyncio.sleep(min(settings.ha_send_heartbeat_interval / 1000, 5))
+            for slave in list(self.slaves):
+                slave.heartbeat(settings.ha_housekeeping_interval / 1000)
+
+    async def stop(self) -> None:
+        """Sends what is left to those who keep up, then closes."""
+        if self._server is None:
+            return
+        self._server.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self.wait(self.store.max_position, len(self.slaves))
+        for slave in list(self.slaves):
+            slave.close()
+        await self._server.wait_closed()
+
+    def written(self) -> None:
+        """The log grew: send it at the end of this turn of the loop."""
+        if self.slaves and not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_all)
+
+    def _pump_all(self) -> None:
+        self._pump_due = False
+        for slave in list(self.slaves):
+            slave.pump()
+
+    def in_reach(self, position: int) -> int:
+        """How many slaves are connected and at most `haMaxGapNotInSync` behind `position`."""
+        gap = self.config.settings.ha_max_gap_not_in_sync
+        return sum(1 for slave in self.slaves if slave.is_following and position - slave.acknowledged <= gap)
+
+    async def wait(self, position: int, count: int) -> None:
+        """Returns when `count` slaves have the log up to `position`."""
+        if self._having(position) >= count:
+            return
+        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        entry = (position, count, future)
+        self._waiting.append(entry)
+        try:
+            await future
+        finally:
+            with contextlib.suppress(ValueError):
+                self._waiting.remove(entry)
+
+    def acknowledged(self) -> None:
+        """A slave came further: those who wait for it go on."""
+        still = []
+        for entry in self._waiting:
+            position, count, future = entry
+            if self._having(position) >= count:
+                if not future.done():
+                    future.set_result(None)
+            else:
+                still.append(entry)
+        self._waiting = still
+
+    def _having(self, position: int) -> int:
+        return sum(1 for slave in self.slaves if slave.acknowledged >= position)
+
+
+class SlaveConnection(asyncio.Protocol):
+    """One slave: what was sent to it and what it has."""
+
+    def __init__(self, master: Master) -> None:
+        self.peer = "?"
+        self.acknowledged = -1
+        self.sent = -1
+        self._master = master
+        self._reports = ReportReader()
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._heard = 0.0
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def is_following(self) -> bool:
+        return self.sent >= 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.peer = address_text(transport.get_extra_info("peername"))
+        self._heard = asyncio.get_running_loop().time()
+        self._master.slaves.add(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        for position in self._reports.feed(data):
+            if self.sent < 0:
+                self._begin(position)
+            else:
+                self.acknowledged = max(self.acknowledged, min(position, self.sent))
+        self._master.acknowledged()
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        log.warning(
+            "slave %s is gone, at position %d of %d", self.peer, self.acknowledged, self._master.store.max_position
+        )
+        self._transport = None
+        self._master.slaves.discard(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.pump()
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def heartbeat(self, silence: float) -> None:
+        """Tells the slave that we are there; closes it when it was silent for so many seconds."""
+        if asyncio.get_running_loop().time() - self._heard > silence:
+            log.warning("slave %s was silent for %g s: closing", self.peer, silence)
+            self.close()
+        elif self.is_following and self._transport is not None and not self._paused:
+            self._transport.write(TRANSFER.pack(self.sent, 0))
+
+    def pump(self) -> None:
+        """Sends what the slave lacks, as long as it reads."""
+        store = self._master.store
+        batch = self._master.config.settings.ha_transfer_batch_size
+        while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
+            content = store.read_log(self.sent, batch)
+            if content is None:
+                if self._reading is None or self._reading.done():
+                    self._reading = asyncio.create_task(self._read_cold(batch))
+                return
+            self._send(content)
+
+    async def _read_cold(self, batch: int) -> None:
+        """The log where it is not in memory: read in a thread."""
+        content = await asyncio.to_thread(self._master.store.read_log, self.sent, batch, may_block=True)
+        if content:
+            self._send(content)
+        self._reading = None
+        self.pump()
+
+    def _send(self, content: bytes) -> None:
+        if self._transport is not None:
+            self._transport.writelines((TRANSFER.pack(self.sent, len(content)), content))
+            self.sent += len(content)
+
+    def _begin(self, position: int) -> None:
+        store = self._master.store
+        if position and not store.min_position <= position <= store.max_position:
+            log.error(
+                "slave %s has the log up to %d, this master has %d to %d: it holds what this master does not, or lost "
+                "too much; empty its store directory to copy anew",
+                self.peer, position, store.min_position, store.max_position,
+            )  # fmt: skip
+            return self.close()
+        self.sent = position or store.min_position
+        self.acknowledged = self.sent
+        log.info("slave %s follows from position %d", self.peer, self.sent)
+        return None
+
+
+def report(position: int) -> bytes:
+    """A slave's report of how far it has come."""
+    return REPORT.pack(position)

@@ -1,0 +1,97 @@
+"""The slave's side of replication: takes the master's log byte by byte, and says how far it has come (section 5.1).
+
+The slave's log is a copy of the master's from where it began, so positions are equal; what the records say (queues,
+index) is worked out from the bytes by the store. A stream that does not continue the own log is never written.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from rocket_broker.config import LiveConfig
+from rocket_broker.replication.link import MasterLink
+from rocket_broker.replication.protocol import REPORT, Transfer, TransferReader
+from rocket_broker.store.errors import StoreError
+from rocket_broker.store.store import MessageStore
+from rocket_net.client import split_address
+from rocket_net.errors import TransportError
+from rocket_wire.errors import ProtocolError
+
+log = logging.getLogger("rocket.replication")
+
+_FIRST_PAUSE: Final = 0.2
+_LAST_PAUSE: Final = 5.0
+_CONNECT_SECONDS: Final = 3.0
+_READ_BYTES: Final = 256 * 1024
+
+
+class Slave:
+    """Follows whichever master `link` names. `arrived` is called when the log grew."""
+
+    def __init__(self, config: LiveConfig, store: MessageStore, link: MasterLink, arrived: Callable[[], None]) -> None:
+        self._config = config
+        self._store = store
+        self._link = link
+        self._arrived = arrived
+
+    async def run(self) -> None:
+        """Follows, reconnects, never returns."""
+        pause = _FIRST_PAUSE
+        reported = ""
+        while True:
+            address = self._config.settings.ha_master_address or self._link.ha_address
+            if address:
+                try:
+                    await self._follow(address)
+                except (OSError, TransportError, ProtocolError, StoreError, EOFError) as error:
+                    if str(error) != reported:
+                        log.warning("master %s is not followed: %s; trying on", address, error)
+                        reported = str(error)
+                if self._link.is_connected:
+                    pause, reported = _FIRST_PAUSE, ""
+                self._link.is_connected = False
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LAST_PAUSE) if address else _FIRST_PAUSE
+
+    async def _follow(self, address: str) -> None:
+        host, port = split_address(address)
+        async with asyncio.timeout(_CONNECT_SECONDS):
+            reader, writer = await asyncio.open_connection(host, port)
+        try:
+            log.info("following master %s from position %d", address, self._store.max_position)
+            writer.write(REPORT.pack(self._store.max_position))
+            await self._take(reader, writer)
+        finally:
+            writer.close()
+
+    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        transfers = TransferReader()
+        settings = self._config.settings
+        silence = settings.ha_housekeeping_interval / 1000
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    received = await reader.read(_READ_BYTES)
+            except TimeoutError:
+                raise EOFError(f"the master was silent for {silence:g} s") from None
+            if not received:
+                raise EOFError("the master closed the connection")
+            self._link.is_connected = True
+            for transfer in transfers.feed(received):
+                self._append(transfer)
+            writer.write(REPORT.pack(self._store.max_position))
+            await writer.drain()
+            self._arrived()
+
+    def _append(self, transfer: Transfer) -> None:
+        own = self._store.max_position
+        if transfer.content and own == 0 and transfer.position > 0:
+            self._store.reset_to(transfer.position)
+            own = transfer.position
+        if transfer.content and transfer.position != own:
+            raise ProtocolError(f"the master sends position {transfer.position}, this slave's log ends at {own}")
+        if transfer.content:
+            self._store.append_replica(transfer.position, transfer.content)

@@ -1,0 +1,108 @@
+"""Small tables kept in JSON files: topics, groups, offsets. Written aside, synced, renamed; the one before is `.bak`.
+
+At every moment either the file or its `.bak` is whole. A file that cannot be parsed is read from `.bak`, with a line
+in the log; when neither can be, the start fails rather than going on with an empty table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+log = logging.getLogger("rocket.saved")
+
+T = TypeVar("T")
+
+
+class DamagedFile(Exception):
+    """Neither the file nor its backup can be read. The text says which, and what to do."""
+
+
+def load(path: Path, parse: Callable[[bytes], T]) -> T | None:
+    """The parsed table, from `.bak` where the file is missing or damaged; None where there is neither.
+
+    `parse` raises any exception on bad content. Raises DamagedFile.
+    """
+    problems = []
+    for candidate in (path, path.with_name(path.name + ".bak")):
+        try:
+            table = parse(candidate.read_bytes())
+        except FileNotFoundError:
+            continue
+        except Exception as error:
+            log.error("%s is damaged (%s): trying its backup", candidate, error)
+            problems.append(f"{candidate}: {error}")
+        else:
+            return table
+    if problems:
+        raise DamagedFile(f"{'; '.join(problems)}. Restore one of them from a backup, or delete both to start empty")
+    return None
+
+
+def write(path: Path, content: bytes) -> None:
+    """Replaces the file whole, keeping the one before as `.bak`. Raises OSError, then the old file is untouched."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(path.name + ".tmp")
+    with aside.open("wb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+    backup = path.with_name(path.name + ".bak")
+    if path.exists():
+        fresh = path.with_name(path.name + ".bak.tmp")
+        with contextlib.suppress(FileNotFoundError):
+            fresh.unlink()
+        os.link(path, fresh)
+        fresh.replace(backup)
+    aside.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+class Saver:
+    """Saves one table without blocking the loop: saves asked for while one is under way become one."""
+
+    def __init__(self, path: Path, encode: Callable[[], bytes]) -> None:
+        self._path = path
+        self._encode = encode
+        self._waiting: asyncio.Future[None] | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    def save(self) -> asyncio.Future[None]:
+        """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case."""
+        if self._waiting is None:
+            self._waiting = asyncio.get_running_loop().create_future()
+            self._waiting.add_done_callback(_retrieve)
+        if self._task is None or self._task.done():
+            self._task = asyncio.ensure_future(self._run())
+        return self._waiting
+
+    def save_now(self) -> None:
+        """Saves before returning, for the start and the end of the process. Raises OSError."""
+        write(self._path, self._encode())
+
+    async def _run(self) -> None:
+        while self._waiting is not None:
+            waiting, self._waiting = self._waiting, None
+            content = self._encode()
+            try:
+                await asyncio.to_thread(write, self._path, content)
+            except OSError as error:
+                log.error("%s could not be saved (%s): the table in memory goes on", self._path, error)
+                waiting.set_exception(error)
+            else:
+                waiting.set_result(None)
+
+
+def _retrieve(future: asyncio.Future[None]) -> None:
+    """Marks a failure as seen: it was logged where it happened, and not every caller awaits."""
+    if not future.cancelled():
+        future.exception()

@@ -1,0 +1,325 @@
+"""The only file that knows all the parts: builds a broker, runs it, and stops it in order.
+
+Start: lock and recover the store, load the tables, listen, register. Stop: unregister, let go of held pulls, answer
+what is under way, save the tables, close the store. Whatever ends the process in between loses nothing that was
+acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+from rocket_broker import saved
+from rocket_broker.acknowledgement import Acknowledgement
+from rocket_broker.arrivals import Arrivals
+from rocket_broker.clients import Clients
+from rocket_broker.config import LiveConfig
+from rocket_broker.delay import DelayOffsets, DelayService
+from rocket_broker.durability import Durability
+from rocket_broker.groups import ConsumerGroups
+from rocket_broker.metrics import registry
+from rocket_broker.offsets import ConsumerOffsets
+from rocket_broker.processors import NOT_ON_FAST_PORT, table
+from rocket_broker.processors.clients import connection_closed, notify_members
+from rocket_broker.processors.hosts import host_bytes
+from rocket_broker.processors.send import append
+from rocket_broker.queue_locks import QueueLocks
+from rocket_broker.registration import Registration
+from rocket_broker.replication.link import MasterLink
+from rocket_broker.replication.master import Master
+from rocket_broker.replication.metadata import Metadata, MetadataFollower
+from rocket_broker.replication.slave import Slave
+from rocket_broker.saved import Saver
+from rocket_broker.settings import delay_levels
+from rocket_broker.state import Broker
+from rocket_broker.statistics import Statistics
+from rocket_broker.store.settings import StoreSettings
+from rocket_broker.store.store import MessageStore
+from rocket_broker.topics import Topics
+from rocket_net.http import HealthServer, LoopDelay
+from rocket_net.limits import Limits
+from rocket_net.server import Server
+from rocket_wire.bodies.groups import SubscriptionGroupWrapper
+from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
+from rocket_wire.bodies.topics import TopicConfig, TopicConfigSerializeWrapper
+from rocket_wire.message_id import UniqueKeys
+
+log = logging.getLogger("rocket.broker")
+
+_SAMPLE_SECONDS: Final = 10.0
+_EXPIRY_SECONDS: Final = 10.0
+_RETENTION_SECONDS: Final = 10.0
+_FAST_PORT_DISTANCE: Final = 2
+_EXIT_STORE_FAILED: Final = 74  # EX_IOERR
+
+
+class BrokerServer:
+    """One broker process. `start`, then `stop`."""
+
+    def __init__(self, config: LiveConfig) -> None:
+        settings = config.settings
+        self.config = config
+        levels = delay_levels(settings.message_delay_level)
+        self.store = MessageStore.open(
+            _store_settings(config, levels), now_ms=_now_ms, log=logging.getLogger("rocket.store")
+        )
+        self.topics = Topics(settings, len(levels), _now_ms)
+        self.groups = ConsumerGroups(settings, _now_ms)
+        self.offsets = ConsumerOffsets(_now_ms)
+        self.delay_offsets = DelayOffsets()
+        self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
+        self._load_tables()
+        self.link = MasterLink()
+        self.durability = Durability(self._sync, self._fatal)
+        self.master = Master(config, self.store)
+        self.registration = Registration(config, self.topics, self._master_found)
+        self.broker = self._broker(levels)
+        self.slave = Slave(config, self.store, self.link, self._log_grew)
+        self.metadata = MetadataFollower(self.link, self._metadata())
+        self.delay = DelayService(
+            self.store, self.delay_offsets, self.savers["delays"], lambda message: append(self.broker, message), _now_ms
+        )
+        self.broker.delay_arrived = self.delay.arrived
+        self._servers: list[Server] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        metrics = registry(self.broker, self.connections, self._slaves)
+        self._loop_delay = LoopDelay(metrics)
+        self._health = HealthServer(metrics, self._ready)
+
+    # -- life -------------------------------------------------------------------------------------------------------
+
+    async def start(self) -> None:
+        """Serves. Raises AddressInUse and other OSErrors."""
+        settings = self.config.settings
+        await self._health.start(settings.metrics_prom_exporter_host, settings.metrics_prom_exporter_port)
+        self._loop_delay.start()
+        handlers = table(self.broker)
+        fast = {code: handler for code, handler in handlers.items() if code not in NOT_ON_FAST_PORT}
+        await self._listen(handlers, settings.listen_port)
+        await self._listen(fast, settings.listen_port - _FAST_PORT_DISTANCE)
+        self.topics.on_change = self._topics_changed
+        self.groups.on_change = lambda: self._ignore(self.savers["groups"].save())
+        self.config.on_change = self._settings_changed
+        if settings.is_master:
+            await self.master.start(settings.bind_address, settings.ha_listen_port)
+        for name, saver in self.savers.items():
+            if name != "delays" or settings.is_master:
+                saver.save()
+        self._run_background()
+        self.registration.start()
+
+    async def stop(self) -> None:
+        """Stops in order; loses nothing."""
+        await self.registration.stop()
+        self.broker.arrivals.close()
+        for server in self._servers:
+            await server.stop()
+        await self.master.stop()
+        await self.metadata.stop()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._loop_delay.stop()
+        await self._health.stop()
+        for saver in self.savers.values():
+            saver.save_now()
+        self.store.close()
+
+    def connections(self) -> int:
+        """Open connections of clients."""
+        return sum(len(server.connections) for server in self._servers)
+
+    def _slaves(self) -> list[tuple[str, int]]:
+        return [(slave.peer, slave.acknowledged) for slave in self.master.slaves]
+
+    async def _listen(self, handlers: Any, port: int) -> None:
+        settings = self.config.settings
+        limits = Limits(
+            max_frame_bytes=max(16 * 1024 * 1024, settings.max_message_size + 1024 * 1024),
+            idle_seconds=settings.server_channel_max_idle_time_seconds,
+        )
+        server = Server(handlers, limits, on_close=lambda connection: connection_closed(self.broker, connection))
+        await server.start(settings.bind_address, port)
+        self._servers.append(server)
+
+    # -- building ---------------------------------------------------------------------------------------------------
+
+    def _broker(self, levels: tuple[int, ...]) -> Broker:
+        store_host = host_bytes(self.config.settings.address)
+        acknowledgement = Acknowledgement(self.config, self.durability, self.master)
+        return Broker(
+            config=self.config,
+            store=self.store,
+            topics=self.topics,
+            groups=self.groups,
+            offsets=self.offsets,
+            clients=Clients(),
+            locks=QueueLocks(),
+            arrivals=Arrivals(),
+            acknowledgement=acknowledgement,
+            registration=self.registration,
+            master=self.link,
+            written=self.master.written,
+            statistics=Statistics(time.monotonic, _now_ms()),
+            topics_saver=self.savers["topics"],
+            groups_saver=self.savers["groups"],
+            delay_levels=levels,
+            delay_offsets=self.delay_offsets.encode,
+            store_host=store_host,
+            unique_keys=UniqueKeys(store_host[:-4], os.getpid(), self.config.settings.listen_port),
+            now=time.monotonic,
+            now_ms=_now_ms,
+        )
+
+    def _load_tables(self) -> None:
+        folder = self.config.settings.config_folder
+        topics = saved.load(folder / "topics.json", TopicConfigSerializeWrapper.decode)
+        groups = saved.load(folder / "subscriptionGroup.json", SubscriptionGroupWrapper.decode)
+        offsets = saved.load(folder / "consumerOffset.json", ConsumerOffsetSerializeWrapper.decode)
+        delays = saved.load(folder / "delayOffset.json", DelayOffsetSerializeWrapper.decode)
+        if topics is not None:
+            self.topics.restore(topics)
+        if groups is not None:
+            self.groups.restore(groups)
+        if offsets is not None:
+            self.offsets.restore(offsets)
+        if delays is not None:
+            self.delay_offsets.restore(delays)
+
+    def _metadata(self) -> Metadata:
+        return Metadata(
+            topics=self.topics,
+            groups=self.groups,
+            offsets=self.offsets,
+            delay_offsets=self.delay_offsets,
+            savers=self.savers,
+            topics_changed=lambda: self.registration.topics_changed(self.topics.table.values()),
+        )
+
+    # -- what runs beside requests ----------------------------------------------------------------------------------
+
+    def _run_background(self) -> None:
+        settings = self.config.settings
+        self._spawn("flush", self.durability.flush_every(lambda: self.config.settings.flush_interval_commit_log / 1000))
+        self._every(
+            "consumer offsets", lambda: self.config.settings.flush_consumer_offset_interval / 1000, self._save_offsets
+        )
+        self._every("samples", lambda: _SAMPLE_SECONDS, self.broker.statistics.sample)
+        self._every("expiry", lambda: _EXPIRY_SECONDS, self._expire_clients)
+        self._every("retention", lambda: _RETENTION_SECONDS, self._retention)
+        if settings.is_master:
+            self._spawn("replication", self.master.run())
+            save_seconds = settings.flush_delay_offset_interval / 1000
+            self._spawn("delay", self.delay.run(len(self.broker.delay_levels), save_seconds))
+        else:
+            self._spawn("replication", self.slave.run())
+            self._spawn("metadata", self.metadata.run())
+
+    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(coroutine, name=name)
+        task.add_done_callback(self._ended)
+        self._tasks.append(task)
+
+    def _every(self, name: str, seconds: Callable[[], float], act: Callable[[], None]) -> None:
+        async def run() -> None:
+            while True:
+                await asyncio.sleep(seconds())
+                act()
+
+        self._spawn(name, run())
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("background work %r failed", task.get_name(), exc_info=error)
+            self._fatal(f"{task.get_name()} failed ({error}): stopping rather than going on half")
+
+    def _save_offsets(self) -> None:
+        if self.offsets.changed:
+            self.savers["offsets"].save()
+
+    def _expire_clients(self) -> None:
+        silent_since = time.monotonic() - self.config.settings.channel_expired_timeout / 1000
+        for connection in self.broker.clients.expire(silent_since):
+            log.info(
+                "client %s sent no heartbeat for %d ms: closing",
+                connection.peer,
+                self.config.settings.channel_expired_timeout,
+            )
+            notify_members(self.broker, self.broker.clients.forget(connection))
+            connection.close()
+
+    def _retention(self) -> None:
+        self.store.delete_expired(_now_ms())
+
+    # -- what the parts tell each other -----------------------------------------------------------------------------
+
+    def _topics_changed(self, changed: list[TopicConfig]) -> None:
+        self._ignore(self.savers["topics"].save())
+        self.registration.topics_changed(changed)
+
+    def _settings_changed(self, keys: set[str]) -> None:
+        if "namesrvAddr" in keys:
+            self.registration.start()
+        if "brokerPermission" in keys:
+            self.registration.topics_changed(self.topics.table.values())
+
+    def _master_found(self, ha_address: str, address: str) -> None:
+        if not self.config.settings.is_master:
+            self.link.address, self.link.ha_address = address, ha_address
+
+    def _log_grew(self) -> None:
+        for topic, queue_id, offset, tags_code in self.store.take_arrivals():
+            self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
+
+    def _ready(self) -> tuple[bool, str]:
+        if not self.registration.is_registered:
+            return False, "no name server knows this broker yet"
+        return True, "registered"
+
+    def _sync(self) -> int:
+        self.store.flush()
+        return self.store.flushed_position
+
+    def _fatal(self, reason: str) -> None:
+        log.critical("%s", reason)
+        logging.shutdown()
+        os._exit(_EXIT_STORE_FAILED)
+
+    @staticmethod
+    def _ignore(saving: asyncio.Future[None]) -> None:
+        """A save that nobody awaits; its failure is in the log."""
+
+
+def _store_settings(config: LiveConfig, levels: tuple[int, ...]) -> StoreSettings:
+    settings = config.settings
+    return StoreSettings(
+        root=settings.root,
+        commitlog_path=settings.commit_log_folder,
+        segment_size=settings.mapped_file_size_commit_log,
+        queue_file_size=settings.mapped_file_size_consume_queue,
+        index_enable=settings.message_index_enable,
+        max_hash_slots=settings.max_hash_slot_num,
+        max_index_entries=settings.max_index_num,
+        delay_levels=levels,
+    )
+
+
+def _savers(
+    config: LiveConfig, topics: Topics, groups: ConsumerGroups, offsets: ConsumerOffsets, delays: DelayOffsets
+) -> dict[str, Saver]:
+    folder = config.settings.config_folder
+    return {
+        "topics": Saver(folder / "topics.json", topics.encode),
+        "groups": Saver(folder / "subscriptionGroup.json", groups.encode),
+        "offsets": Saver(folder / "consumerOffset.json", offsets.encode),
+        "delays": Saver(folder / "delayOffset.json", delays.encode),
+    }
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,0 +1,196 @@
+"""Every setting of a broker, by RocketMQ's own key (protocol section 7.1): declared once, read once, frozen.
+
+A field's name is the key in snake_case; keys that do not follow camelCase say their own name. A key that is not here
+has no meaning in this broker: it is named in a warning at the start and shown by GET_BROKER_CONFIG all the same.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import Meta, field
+
+from rocket_net.properties_file import Settings
+
+Port = Annotated[int, Meta(ge=0, le=65535)]
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+Percent = Annotated[int, Meta(ge=1, le=100)]
+
+
+class BrokerRole(StrEnum):
+    """What a member does in its group. SYNC_MASTER may wait for slaves before it acknowledges (section 5.2)."""
+
+    ASYNC_MASTER = "ASYNC_MASTER"
+    SYNC_MASTER = "SYNC_MASTER"
+    SLAVE = "SLAVE"
+
+
+class FlushDiskType(StrEnum):
+    """When a send is acknowledged: with its bytes in the kernel, or on the disk."""
+
+    ASYNC_FLUSH = "ASYNC_FLUSH"
+    SYNC_FLUSH = "SYNC_FLUSH"
+
+
+class BrokerSettings(Settings, frozen=True):
+    """One broker's settings. Times are milliseconds unless the key says otherwise; sizes are bytes."""
+
+    broker_cluster_name: str = "DefaultCluster"
+    broker_name: str = field(default_factory=socket.gethostname)
+    broker_id: Count = 0
+    broker_role: BrokerRole = BrokerRole.ASYNC_MASTER
+    namesrv_addr: str = ""
+    listen_port: Port = 10911
+    bind_address: str = "0.0.0.0"
+    broker_ip1: str = field(default="", name="brokerIP1")
+    broker_ip2: str = field(default="", name="brokerIP2")
+    ha_listen_port: Port = 0
+    ha_master_address: str = ""
+    broker_permission: Annotated[int, Meta(ge=0, le=7)] = 6
+
+    store_path_root_dir: str = ""
+    store_path_commit_log: str = ""
+    mapped_file_size_commit_log: Positive = 1 << 30
+    mapped_file_size_consume_queue: Positive = 6_000_000
+    message_index_enable: bool = True
+    max_hash_slot_num: Positive = 5_000_000
+    max_index_num: Positive = 20_000_000
+    flush_disk_type: FlushDiskType = FlushDiskType.ASYNC_FLUSH
+    flush_interval_commit_log: Positive = 500
+    sync_flush_timeout: Positive = 5000
+    file_reserved_time: Positive = 72
+    delete_when: str = "04"
+    disk_max_used_space_ratio: Percent = 75
+    max_message_size: Positive = 4 * 1024 * 1024
+    message_delay_level: str = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
+    flush_delay_offset_interval: Positive = 10_000
+
+    default_topic_queue_nums: Positive = 8
+    auto_create_topic_enable: bool = True
+    auto_create_subscription_group: bool = True
+    cluster_topic_enable: bool = True
+    broker_topic_enable: bool = True
+    trace_topic_enable: bool = False
+    msg_trace_topic_name: str = "RMQ_SYS_TRACE_TOPIC"
+    trace_on: bool = True
+    region_id: str = "DefaultRegion"
+
+    max_transfer_count_on_message_in_memory: Positive = 32
+    max_transfer_bytes_on_message_in_memory: Positive = 256 * 1024
+    default_query_max_num: Positive = 32
+    long_polling_enable: bool = True
+    short_polling_time_mills: Positive = 1000
+    slave_read_enable: bool = False
+    notify_consumer_ids_changed_enable: bool = True
+    flush_consumer_offset_interval: Positive = 5000
+    channel_expired_timeout: Positive = 120_000
+    server_channel_max_idle_time_seconds: Positive = 120
+    reject_transaction_message: bool = False
+
+    register_name_server_period: Positive = 30_000
+    register_broker_timeout_mills: Positive = 24_000
+
+    slave_timeout: Positive = 3000
+    in_sync_replicas: Positive = 1
+    ha_send_heartbeat_interval: Positive = 5000
+    ha_housekeeping_interval: Positive = 20_000
+    ha_transfer_batch_size: Positive = 32_768
+    ha_max_gap_not_in_sync: Positive = 256 * 1024 * 1024
+
+    metrics_prom_exporter_port: Port = 5557
+    metrics_prom_exporter_host: str = "0.0.0.0"
+
+    @property
+    def is_master(self) -> bool:
+        return self.broker_role is not BrokerRole.SLAVE
+
+    @property
+    def root(self) -> Path:
+        return Path(self.store_path_root_dir).expanduser()
+
+    @property
+    def commit_log_folder(self) -> Path:
+        return Path(self.store_path_commit_log).expanduser()
+
+    @property
+    def config_folder(self) -> Path:
+        return self.root / "config"
+
+    @property
+    def address(self) -> str:
+        """What clients dial: registered with the name servers and written into every record."""
+        return f"{self.broker_ip1}:{self.listen_port}"
+
+    @property
+    def ha_address(self) -> str:
+        return f"{self.broker_ip2}:{self.ha_listen_port}"
+
+    @property
+    def name_servers(self) -> tuple[str, ...]:
+        return tuple(address.strip() for address in self.namesrv_addr.split(";") if address.strip())
+
+
+#: Keys that UPDATE_BROKER_CONFIG may change while the broker runs; the rest need a restart.
+LIVE_KEYS: Final = frozenset(
+    {
+        "brokerPermission", "autoCreateTopicEnable", "autoCreateSubscriptionGroup", "defaultTopicQueueNums",
+        "maxMessageSize", "flushIntervalCommitLog", "flushDiskType", "syncFlushTimeout", "fileReservedTime",
+        "deleteWhen", "diskMaxUsedSpaceRatio", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInMemory",
+        "defaultQueryMaxNum", "longPollingEnable", "shortPollingTimeMills", "slaveReadEnable",
+        "notifyConsumerIdsChangedEnable", "flushConsumerOffsetInterval", "traceOn", "rejectTransactionMessage",
+        "slaveTimeout", "inSyncReplicas", "haMaxGapNotInSync", "namesrvAddr", "flushDelayOffsetInterval",
+    }
+)  # fmt: skip
+
+#: Keys that a request must never change (protocol section 3.4).
+FORBIDDEN_KEYS: Final = frozenset({"configBlackList", "brokerConfigPath"})
+
+
+def complete(settings: BrokerSettings) -> BrokerSettings:
+    """The settings with what follows from others filled in: role and id, addresses, folders.
+
+    A master's id is 0 whatever the file says, as in Apache's; an id above 0 alone makes a slave. Raises ValueError.
+    """
+    role = settings.broker_role
+    if role is BrokerRole.ASYNC_MASTER and settings.broker_id > 0:
+        role = BrokerRole.SLAVE
+    if role is BrokerRole.SLAVE and settings.broker_id == 0:
+        raise ValueError("brokerRole=SLAVE needs a brokerId above 0: 0 is the master")
+    ip1 = settings.broker_ip1 or local_address()
+    return msgspec.structs.replace(
+        settings,
+        broker_role=role,
+        broker_id=settings.broker_id if role is BrokerRole.SLAVE else 0,
+        broker_ip1=ip1,
+        broker_ip2=settings.broker_ip2 or ip1,
+        ha_listen_port=settings.ha_listen_port or settings.listen_port + 1,
+        namesrv_addr=settings.namesrv_addr or os.environ.get("NAMESRV_ADDR", ""),
+        store_path_root_dir=settings.store_path_root_dir or str(Path.home() / "store"),
+        store_path_commit_log=settings.store_path_commit_log
+        or str(Path(settings.store_path_root_dir or str(Path.home() / "store")) / "commitlog"),
+    )
+
+
+def delay_levels(text: str) -> tuple[int, ...]:
+    """Milliseconds of each level of `messageDelayLevel`, such as "1s 5s 2h". Raises ValueError."""
+    units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    try:
+        return tuple(int(word[:-1]) * units[word[-1]] for word in text.split())
+    except (KeyError, ValueError, IndexError):
+        raise ValueError(f"messageDelayLevel: {text!r} is not a list such as '1s 5s 1m 2h'") from None
+
+
+def local_address() -> str:
+    """The address of this machine that leads out of it, or the loopback one. Nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("10.255.255.255", 1))
+            return str(probe.getsockname()[0])
+        except OSError:
+            return "127.0.0.1"

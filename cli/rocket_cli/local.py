@@ -1,0 +1,88 @@
+"""Runs the cluster of a manifest on this machine, from start to orderly stop. `up` and `demo` are made of it."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rocket_cli.manifest_file import ManifestFile
+from rocket_operator.local.configure import configure
+from rocket_operator.local.folder import DataFolder
+from rocket_operator.local.runner import Runner, Watcher
+from rocket_operator.local.substrate import LocalSubstrate, Programs
+from rocket_operator.objects.processes import desired, name_server_addresses
+from rocket_operator.rollout import Patience
+from rocket_operator.spec import ClusterSpec
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Folders that the command line names; None for the usual ones."""
+
+    data: Path | None = None
+    programs: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCluster:
+    """A cluster that runs in the background."""
+
+    file: ManifestFile
+    runner: Runner
+    running: asyncio.Task[None]
+
+    @property
+    def addresses(self) -> str:
+        """What clients are given as the name servers."""
+        return name_server_addresses(self.file.spec, "localhost")
+
+    async def until_ready(self) -> bool:
+        """True once all members are ready; False when the cluster was stopped before."""
+        ready = asyncio.create_task(self.runner.until_ready())
+        await asyncio.wait({ready, self.running}, return_when=asyncio.FIRST_COMPLETED)
+        ready.cancel()
+        return ready.done() and not self.running.done()
+
+
+@asynccontextmanager
+async def running(file: ManifestFile, places: Places, watcher: Watcher) -> AsyncIterator[LocalCluster]:
+    """The cluster, from its first start until all of it is stopped; Ctrl-C and SIGTERM stop it, as leaving does.
+
+    Raises CannotStart, or InvalidManifest when its ports collide.
+    """
+    home = DataFolder(places.data or Path("data") / file.spec.name)
+    programs = Programs(configure, places.programs)
+    wanted, patience = desired(file.spec, home.root), Patience()
+    with home.lock():
+        async with LocalSubstrate(home, programs, watcher.said, patience) as substrate:
+            substrate.check(wanted)
+            runner = Runner(substrate, wanted, watcher, patience)
+            _stop_on_signals(runner)
+            cluster = LocalCluster(file, runner, asyncio.create_task(runner.run()))
+            following = asyncio.create_task(_follow(file, home.root, runner, watcher))
+            try:
+                yield cluster
+            finally:
+                following.cancel()
+                if not runner.stopping:
+                    runner.stop()
+                await asyncio.gather(following, return_exceptions=True)
+                await cluster.running
+
+
+async def _follow(file: ManifestFile, root: Path, runner: Runner, watcher: Watcher) -> None:
+    def changed(spec: ClusterSpec) -> None:
+        if not runner.stopping:
+            runner.want(desired(spec, root))
+            watcher.said(f"{file.path} changed")
+
+    await file.follow(changed, watcher.said)
+
+
+def _stop_on_signals(runner: Runner) -> None:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        asyncio.get_running_loop().add_signal_handler(number, runner.stop)

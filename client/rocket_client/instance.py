@@ -1,0 +1,148 @@
+"""What every producer, consumer and admin stands on: one identity, its connections, name servers and routes.
+
+Each has an instance of its own, so that none waits for another and stopping one leaves no trace in the others.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+import time
+from collections.abc import Callable
+from typing import Final
+
+from rocket_client.background import Background
+from rocket_client.errors import BrokerError, ClientClosed, NoAnswer
+from rocket_client.nameservers import NameServers, parse_addresses
+from rocket_client.routes import Route, RouteTable
+from rocket_net.client import Client
+from rocket_net.connection import code_name
+from rocket_net.dispatch import Table
+from rocket_net.errors import ConnectFailed, TransportError
+from rocket_wire.codes import ResponseCode
+from rocket_wire.command import Command
+
+#: How often routes are asked again, seconds.
+ROUTE_PERIOD: Final = 30.0
+#: How long making a connection may take, seconds.
+CONNECT_TIMEOUT: Final = 3.0
+
+_numbers = itertools.count()
+
+
+class Instance:
+    """One client as name servers and brokers see it. Start it inside the event loop that will use it."""
+
+    def __init__(self, namesrv: str, table: Table | None = None) -> None:
+        self.client_id = new_client_id()
+        self.background = Background()
+        self.on_route_change: list[Callable[[Route], None]] = []
+        self.on_connection_lost: list[Callable[[str], None]] = []
+        self._namesrv_text = namesrv
+        self._table = table
+        self._net: Client | None = None
+        self._namesrv: NameServers | None = None
+        self._routes: RouteTable | None = None
+        parse_addresses(namesrv)
+
+    async def start(self) -> None:
+        """Makes it usable. Nothing is sent yet."""
+        self._net = Client(self._table, on_close=self._connection_lost)
+        self._namesrv = NameServers(self._namesrv_text, self._net)
+        self._routes = RouteTable(self._namesrv, self._route_changed)
+        self.background.every(ROUTE_PERIOD, self._routes.refresh_all, "route refresh")
+
+    async def close(self) -> None:
+        """Ends its tasks and connections."""
+        net, self._net = self._net, None
+        await self.background.close()
+        if self._routes is not None:
+            self._routes.close()
+        if net is not None:
+            await net.close()
+
+    @property
+    def is_open(self) -> bool:
+        return self._net is not None
+
+    @property
+    def net(self) -> Client:
+        if self._net is None:
+            raise ClientClosed("not running: use it inside `async with`, or between start() and stop()")
+        return self._net
+
+    @property
+    def namesrv(self) -> NameServers:
+        if self._net is None or self._namesrv is None:
+            raise ClientClosed("not running: use it inside `async with`, or between start() and stop()")
+        return self._namesrv
+
+    @property
+    def routes(self) -> RouteTable:
+        if self._net is None or self._routes is None:
+            raise ClientClosed("not running: use it inside `async with`, or between start() and stop()")
+        return self._routes
+
+    async def answer(self, address: str, request: Command, timeout: float = 3.0) -> Command:
+        """The answer of the broker at `address`, whatever its code. Raises NoAnswer. Seconds."""
+        try:
+            connection = await self.net.connection(address, min(timeout, CONNECT_TIMEOUT))
+            return await connection.call(request, timeout)
+        except TransportError as error:
+            maybe_done = not isinstance(error, ConnectFailed)
+            raise NoAnswer(f"no answer to {code_name(request.code)}: {error}", maybe_done) from error
+
+    async def connect(self, address: str, timeout: float = CONNECT_TIMEOUT) -> None:
+        """Makes sure that there is a connection. Raises NoAnswer. Seconds."""
+        try:
+            await self.net.connection(address, timeout)
+        except TransportError as error:
+            raise NoAnswer(f"no connection: {error}", maybe_done=False) from error
+
+    async def ask(self, address: str, request: Command, timeout: float = 3.0) -> Command:
+        """The successful answer of the broker at `address`. Raises BrokerError or NoAnswer. Seconds."""
+        answer = await self.answer(address, request, timeout)
+        if answer.code != ResponseCode.SUCCESS:
+            raise refusal(answer, address, request)
+        return answer
+
+    async def tell(self, address: str, request: Command, timeout: float = 3.0) -> None:
+        """Sends a one-way request. Raises NoAnswer where there is no connection."""
+        try:
+            await self.net.tell(address, request, timeout)
+        except TransportError as error:
+            raise NoAnswer(f"{code_name(request.code)} was not sent: {error}", maybe_done=False) from error
+
+    def _route_changed(self, route: Route) -> None:
+        for listener in self.on_route_change:
+            listener(route)
+
+    def _connection_lost(self, address: str) -> None:
+        for listener in self.on_connection_lost:
+            listener(address)
+
+
+def refusal(answer: Command, address: str, request: Command) -> BrokerError:
+    """The error that an answer other than SUCCESS stands for."""
+    return BrokerError(answer.code, answer.remark or "no remark", address, code_name(request.code))
+
+
+def new_client_id() -> str:
+    """`ip@pid#nanoseconds#number`: unlike any other in this process, on this host, and on others."""
+    return f"{local_ip()}@{os.getpid()}#{time.time_ns()}#{next(_numbers)}"
+
+
+def local_ip() -> str:
+    """The address from which this host reaches others; 127.0.0.1 where it reaches none. Sends nothing."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting a datagram socket only looks up a route
+        except OSError:
+            return "127.0.0.1"
+        return str(probe.getsockname()[0])
+
+
+def milliseconds() -> int:
+    """The wall clock, as the protocol writes times."""
+    return int(time.time() * 1000)

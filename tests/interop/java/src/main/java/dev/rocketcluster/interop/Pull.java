@@ -1,0 +1,67 @@
+package dev.rocketcluster.interop;
+
+import java.util.Set;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.rocketmq.client.consumer.DefaultMQPullConsumer;
+import org.apache.rocketmq.client.consumer.PullResult;
+import org.apache.rocketmq.client.consumer.PullStatus;
+import org.apache.rocketmq.common.message.MessageExt;
+import org.apache.rocketmq.common.message.MessageQueue;
+
+/** The plain pull consumer: the program walks over the queues itself and keeps its offsets in the broker. */
+final class Pull {
+    private static final int BATCH = 32;
+    private static final int PAUSE_MILLISECONDS = 100;
+
+    private final DefaultMQPullConsumer consumer;
+    private final String topic;
+    private final String tags;
+    private final CountDownLatch stop = new CountDownLatch(1);
+
+    Pull(Arguments arguments) {
+        consumer = new DefaultMQPullConsumer(arguments.get("group"));
+        consumer.setNamesrvAddr(arguments.get("namesrv"));
+        topic = arguments.get("topic");
+        tags = arguments.get("tags", "*");
+    }
+
+    void run() throws Exception {
+        consumer.start();
+        Set<MessageQueue> queues = consumer.fetchSubscribeMessageQueues(topic);
+        new Event("ready").print();
+        Thread waiter = new Thread(this::awaitStop);
+        waiter.setDaemon(true);
+        waiter.start();
+        do {
+            for (MessageQueue queue : queues) {
+                drain(queue);
+            }
+        } while (!stop.await(PAUSE_MILLISECONDS, TimeUnit.MILLISECONDS));
+        consumer.shutdown();
+        new Event("stopped").print();
+    }
+
+    private void drain(MessageQueue queue) throws Exception {
+        long offset = Math.max(consumer.fetchConsumeOffset(queue, false), 0);
+        PullResult result = consumer.pull(queue, tags, offset, BATCH);
+        while (result.getPullStatus() == PullStatus.FOUND || result.getPullStatus() == PullStatus.NO_MATCHED_MSG) {
+            if (result.getPullStatus() == PullStatus.FOUND) {
+                for (MessageExt message : result.getMsgFoundList()) {
+                    Event.received(message).print();
+                }
+            }
+            consumer.updateConsumeOffset(queue, result.getNextBeginOffset());
+            result = consumer.pull(queue, tags, result.getNextBeginOffset(), BATCH);
+        }
+    }
+
+    private void awaitStop() {
+        try {
+            new Input().awaitEnd();
+        } catch (java.io.IOException error) {
+            new Event("failed").with("error", error.toString()).print();
+        }
+        stop.countDown();
+    }
+}

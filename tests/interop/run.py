@@ -1,0 +1,150 @@
+"""Real clients against a running cluster: builds their programs, plays the scenarios, shows what came of them.
+
+    python tests/interop/run.py --up                                     starts the quickstart's cluster itself
+    python tests/interop/run.py --namesrv "localhost:9876;localhost:9877"
+    python tests/interop/run.py --only go --only java-5.5.0:retry        a client, a scenario, or both
+
+Exit status 1 when anything failed, or when there was no cluster. A missing toolchain is told in the table, and is
+neither a failure nor a success.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rocket_interop import cluster, report
+from rocket_interop.clients import BUILD, BuildError, Client, all_clients
+from rocket_interop.judgement import Faults
+from rocket_interop.program import ProgramError
+from rocket_interop.report import Outcome, Result
+from rocket_interop.scenarios import SCENARIOS
+from rocket_interop.stage import Stage
+
+NAMESRV = "localhost:9876;localhost:9877"
+FIND_SECONDS = 10
+SCENARIO_SECONDS = 150
+AT_ONCE = 3
+SHOWN_FAULTS = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of the suite: where, under which name, and which clients can be used."""
+
+    namesrv: str
+    name: str
+    usable: list[Client]
+
+    async def play(self, client: Client, scenario: str) -> Result:
+        others = [other for other in self.usable if other is not client and not other.options]
+        logs = BUILD / "logs"
+        stage = Stage(client, others, scenario, self.namesrv, self.name, logs)
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(SCENARIO_SECONDS):
+                faults: Faults = await SCENARIOS[scenario](stage)
+        except TimeoutError:
+            faults = [f"no end within {SCENARIO_SECONDS} s"]
+        except ProgramError as error:
+            faults = [str(error)]
+        finally:
+            await stage.clear()
+        return Result(
+            client.name,
+            scenario,
+            Outcome.FAILED if faults else Outcome.PASSED,
+            "; ".join(faults[:SHOWN_FAULTS]),
+            time.monotonic() - started,
+            {program.name: program.events for program in stage.programs},
+        )
+
+
+async def prepare(clients: list[Client], console: Console) -> tuple[list[Client], dict[str, tuple[Outcome, str]]]:
+    """Builds what can be built. Answers with the usable clients, and for each other one why it is not."""
+    problems: dict[str, tuple[Outcome, str]] = {}
+    for build in dict.fromkeys(client.build for client in clients):
+        names = [client.name for client in clients if client.build == build]
+        missing = build.missing()
+        if missing is not None:
+            problems |= dict.fromkeys(names, (Outcome.LEFT_OUT, f"missing: {missing}"))
+            continue
+        console.print(f"building {', '.join(names)}", highlight=False)
+        try:
+            await build.make()
+        except BuildError as error:
+            problems |= dict.fromkeys(names, (Outcome.FAILED, f"could not be built: {error}"))
+    return [client for client in clients if client.name not in problems], problems
+
+
+async def play_all(run: Run, wanted: list[tuple[Client, str]], console: Console) -> list[Result]:
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def play(client: Client, scenario: str) -> Result:
+        async with turn:
+            result = await run.play(client, scenario)
+        console.print(f"{client.name} {scenario}: {result.cell()}", highlight=False)
+        return result
+
+    return list(await asyncio.gather(*(play(client, scenario) for client, scenario in wanted)))
+
+
+def choose(clients: list[Client], only: list[str]) -> list[tuple[Client, str]]:
+    """The pairs to play; `only` names clients, scenarios, or pairs as client:scenario."""
+    pairs = [(client, scenario) for client in clients for scenario in client.scenarios]
+    return [
+        (client, scenario)
+        for client, scenario in pairs
+        if not only or {client.name, scenario, f"{client.name}:{scenario}"} & set(only)
+    ]
+
+
+async def run_suite(arguments: argparse.Namespace, console: Console) -> list[Result]:
+    clients = all_clients()
+    wanted = choose(clients, arguments.only)
+    # Whoever plays "mixed" needs all the others.
+    needed = clients if any(scenario == "mixed" for _, scenario in wanted) else [client for client, _ in wanted]
+    usable, problems = await prepare(list(dict.fromkeys(needed)), console)
+    async with AsyncExitStack() as stack:
+        if arguments.up:
+            await stack.enter_async_context(cluster.quickstart(arguments.namesrv))
+        else:
+            await cluster.wait_ready(arguments.namesrv, FIND_SECONDS)
+        run = Run(arguments.namesrv, f"{int(time.time()):x}", usable)
+        played = await play_all(run, [pair for pair in wanted if pair[0] in usable], console)
+    unplayed = [
+        Result(client.name, scenario, *problems[client.name]) for client, scenario in wanted if client.name in problems
+    ]
+    return played + unplayed
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--namesrv", default=NAMESRV, help="name servers, separated by ; (default: %(default)s)")
+    parser.add_argument("--up", action="store_true", help="start the quickstart's cluster, and stop it at the end")
+    parser.add_argument("--only", action="append", default=[], help="client, scenario or client:scenario; repeatable")
+    parser.add_argument("--json", type=Path, help="write results and everything that was said to this file")
+    arguments = parser.parse_args()
+    # Reasons are sentences: without a terminal the table is made wide enough for them.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    if not choose(all_clients(), arguments.only):
+        parser.error(f"--only {' '.join(arguments.only)} names no client or scenario")
+    try:
+        results = asyncio.run(run_suite(arguments, console))
+    except cluster.ClusterError as error:
+        console.print(f"interop: {error}", markup=False)
+        return 1
+    report.show(results, console)
+    if arguments.json:
+        report.save(results, arguments.json)
+    return 1 if any(result.outcome is Outcome.FAILED for result in results) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,198 @@
+"""A manifest is either a complete spec, or a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from rocket_operator import manifest, schema
+from rocket_operator.problems import InvalidManifest
+from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, NameServerSpec, ReplicationMode
+
+HEAD = "apiVersion: rocketcluster.dev/v1alpha1\nkind: RocketCluster\nmetadata: {name: orders}\n"
+
+
+def parse(spec: str) -> ClusterSpec:
+    return ClusterSpec.parse(manifest.read(f"{HEAD}spec: {spec}"))
+
+
+def problems(text: str, previous: str | None = None) -> list[str]:
+    with pytest.raises(InvalidManifest) as refused:
+        ClusterSpec.parse(manifest.read(text), manifest.read(previous) if previous else None)
+    return [str(problem) for problem in refused.value.problems]
+
+
+@pytest.mark.parametrize("spec", ["{}", "", "{nameServer: , broker: {config: null}}"])
+def test_an_empty_spec_is_two_name_servers_one_group_and_one_slave(spec: str) -> None:
+    assert parse(spec) == ClusterSpec(
+        name="orders",
+        cluster_name="orders",
+        name_server=NameServerSpec(replicas=2, port=9876, config={}),
+        broker=BrokerSpec(1, 1, 10911, ReplicationMode.ASYNC, FlushMode.ASYNC, {}),
+    )
+
+
+def test_a_manifest_without_spec_is_an_empty_spec() -> None:
+    assert ClusterSpec.parse(manifest.read(HEAD)) == parse("{}")
+
+
+def test_every_field_is_taken_over() -> None:
+    spec = parse(
+        "{clusterName: C, nameServer: {replicas: 3, port: 2000, config: {a: b}}, broker: {groups: 2, slavesPerGroup: 2,"
+        " port: 3000, replication: {mode: Sync}, flush: Sync, config: {fileReservedTime: '48'}}}"
+    )
+    assert spec == ClusterSpec(
+        name="orders",
+        cluster_name="C",
+        name_server=NameServerSpec(3, 2000, {"a": "b"}),
+        broker=BrokerSpec(2, 2, 3000, ReplicationMode.SYNC, FlushMode.SYNC, {"fileReservedTime": "48"}),
+    )
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        ("{broker: {groups: 0}}", "spec.broker.groups: 0 is less than the minimum 1"),
+        ("{broker: {groups: 101}}", "spec.broker.groups: 101 is more than the maximum 100"),
+        ("{broker: {groups: 1.0}}", "spec.broker.groups: 1.0 is not an integer"),
+        ("{broker: {groups: true}}", "spec.broker.groups: true is not an integer"),
+        ("{broker: [1]}", "spec.broker: [1] is not a mapping"),
+        ("{broker: {flush: sync}}", 'spec.broker.flush: "sync" is not one of Async, Sync'),
+        ("{clusterName: 12}", 'spec.clusterName: 12 is not a string: write "12", in quotes'),
+        ("{clusterName: a b}", 'spec.clusterName: "a b" does not match ^[%|a-zA-Z0-9_-]+$'),
+        ("{clusterName: ''}", 'spec.clusterName: "" is shorter than the minimum of 1 characters'),
+        (
+            "{broker: {config: {fileReservedTime: 48}}}",
+            'spec.broker.config.fileReservedTime: 48 is not a string: write "48", in quotes',
+        ),
+        (
+            "{broker: {slavesPergroup: 3}}",
+            "spec.broker.slavesPergroup: unknown field (value 3); did you mean slavesPerGroup?",
+        ),
+        ("{zzz: {}}", "spec.zzz: unknown field (value {}); allowed here are broker, clusterName, nameServer"),
+        (
+            "{broker: {slavesPerGroup: 0, replication: {mode: Sync}}}",
+            "spec.broker.slavesPerGroup: replication.mode Sync needs slavesPerGroup of at least 1",
+        ),
+        (
+            "{broker: {config: {listenPort: '1', brokerId: '0'}}}",
+            "spec.broker.config: brokerId, listenPort: set by the cluster itself",
+        ),
+        ("{nameServer: {config: {listenPort: '1'}}}", "spec.nameServer.config: listenPort: set by the cluster itself"),
+        (
+            "{broker: {config: {a b: '1'}}}",
+            'spec.broker.config: a b: a key is a letter followed by letters, digits, ".", "_" and "-"',
+        ),
+        (
+            "{broker: {config: {note: 'a //b'}}}",
+            'spec.broker.config: note: a value may not contain " //", which starts a comment in broker.properties',
+        ),
+    ],
+)
+def test_a_refusal_has_the_path_the_value_and_what_is_allowed(spec: str, sentence: str) -> None:
+    assert problems(f"{HEAD}spec: {spec}") == [sentence]
+
+
+@pytest.mark.parametrize("value", ["'two\\nlines'", "' led by a blank'", "'back\\\\slash'"])
+def test_a_value_that_a_properties_file_could_not_hold_is_refused(value: str) -> None:
+    assert (
+        "does not match" in problems(f"{HEAD}spec: {{broker: {{config: {{a: {value.replace(chr(39), chr(34))}}}}}}}")[0]
+    )
+
+
+def test_all_problems_are_told_at_once() -> None:
+    assert len(problems(f"{HEAD}spec: {{x: 1, nameServer: {{replicas: 0}}, broker: {{flush: No, port: 80}}}}")) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("", "the file is empty: it needs one RocketCluster"),
+        ("- 1", "the file holds a list, not a RocketCluster"),
+        (
+            f"{HEAD}---\nkind: ConfigMap\n",
+            "the file holds 2 documents (RocketCluster, ConfigMap): give one RocketCluster a file of its own",
+        ),
+        (f"{HEAD}spec:\n  a: 1\n  a: 2\n", "line 6, column 3: the key 'a' appears twice"),
+        (f"{HEAD}spec: {{1: 2}}", "line 4, column 8: the key 1 is not a string"),
+        (
+            f"{HEAD}spec: [",
+            "line 4, column 8: while parsing a flow node, expected the node content, but found '<stream end>'",
+        ),
+    ],
+)
+def test_a_text_that_is_no_single_mapping_is_refused(text: str, sentence: str) -> None:
+    assert problems(text) == [sentence]
+
+
+def test_a_separator_alone_makes_no_second_document() -> None:
+    assert manifest.read(f"---\n{HEAD}---\n")["kind"] == "RocketCluster"
+
+
+def test_a_manifest_that_holds_itself_is_refused() -> None:
+    assert "spec.broker.broker: unknown field" in problems(f"{HEAD}spec: &loop {{broker: *loop}}")[0]
+
+
+def test_another_kind_is_not_held_against_our_schema() -> None:
+    text = "apiVersion: v1\nkind: Pod\nspec: {containers: []}"
+    assert problems(text) == ["apiVersion: v1 is not rocketcluster.dev/v1alpha1", "kind: Pod is not RocketCluster"]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sentence"),
+    [
+        ("{}", "metadata.name: is missing; every member's name begins with it"),
+        ("{name: Orders}", 'metadata.name: "Orders" does not match ^[a-z]([-a-z0-9]*[a-z0-9])?$'),
+        (f"{{name: {'a' * 41}}}", f'metadata.name: "{"a" * 41}" has 41 characters, the maximum is 40'),
+    ],
+)
+def test_a_name_that_members_cannot_carry_is_refused(metadata: str, sentence: str) -> None:
+    assert problems(f"apiVersion: rocketcluster.dev/v1alpha1\nkind: RocketCluster\nmetadata: {metadata}") == [sentence]
+
+
+def test_what_the_api_server_puts_into_metadata_is_no_unknown_field() -> None:
+    text = HEAD.replace("{name: orders}", "{name: orders, namespace: a, uid: b, generation: 3, labels: {x: y}}")
+    assert ClusterSpec.parse(manifest.read(text)).name == "orders"
+
+
+def test_the_name_on_the_wire_cannot_change_while_the_cluster_exists() -> None:
+    told = "spec.clusterName: clusterName cannot be added or removed while the cluster exists"
+    assert problems(f"{HEAD}spec: {{clusterName: a}}", HEAD) == [told]
+    assert problems(f"{HEAD}spec: {{clusterName: a}}", f"{HEAD}spec: {{clusterName: b}}") == [
+        'spec.clusterName: "a": clusterName cannot change while the cluster exists'
+    ]
+
+
+def test_another_resource_name_is_another_cluster() -> None:
+    assert problems(HEAD, HEAD.replace("orders", "pay")) == [
+        "metadata.name: orders is not pay, and a cluster keeps its name"
+    ]
+
+
+def test_dates_stay_text_as_in_kubernetes() -> None:
+    assert manifest.read("a: 2024-01-01") == {"a": "2024-01-01"}
+
+
+def nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
+    inner = [*node.get("properties", {}).values()]
+    if isinstance(node.get("additionalProperties"), dict):
+        inner.append(node["additionalProperties"])
+    return [node, *(found for one in inner for found in nodes(one))]
+
+
+def test_the_schema_is_structural_and_bounded() -> None:
+    """What an API server asks of a schema, and what keeps the cost of its rules within the limit."""
+    for node in nodes(schema.rocketcluster()):
+        assert "type" in node
+        assert not {"$ref", "oneOf", "propertyNames", "definitions"} & node.keys()
+        assert not ("properties" in node and "additionalProperties" in node)
+        assert "maxProperties" in node or "additionalProperties" not in node
+        assert node["type"] != "string" or {"maxLength", "enum"} & node.keys() or "description" in node
+
+
+def test_every_field_of_the_spec_says_what_it_is_and_every_block_has_defaults() -> None:
+    spec = schema.rocketcluster()["properties"]["spec"]
+    for node in nodes(spec):
+        for field in node.get("properties", {}).values():
+            assert field.get("description")
+            assert field["type"] != "object" or field["default"] == {}

@@ -1,0 +1,60 @@
+"""RocketMQ for Python: producers, push and pull consumers, administration; asyncio, with a synchronous face.
+
+    async with Producer("localhost:9876", group="shop") as producer:
+        await producer.send(Message("orders", "one coffee", tags="new"))
+
+    async with PushConsumer("localhost:9876", group="billing") as consumer:
+        await consumer.subscribe("orders", "new || changed")
+        async for message in consumer:
+            print(message.text)
+
+Everything that an application needs is in this module; what can go wrong is in the tree below `RocketError`.
+"""
+
+from rocket_client.errors import (
+    Attempt,
+    BrokerError,
+    ClientClosed,
+    InvalidMessage,
+    NoAnswer,
+    NoBroker,
+    NoNameServer,
+    RocketError,
+    SendFailed,
+    TopicNotFound,
+)
+from rocket_client.member import FromWhere, Model
+from rocket_client.message import Message, ReceivedMessage, SendResult, SendStatus, dead_letter_topic, retry_topic
+from rocket_client.producer import Producer
+from rocket_client.push import PushConsumer, PushedMessage
+from rocket_client.settings import ConsumerSettings, ProducerSettings
+from rocket_wire.bodies.body import MessageQueue
+from rocket_wire.compression import Compression
+
+__all__ = [
+    "Attempt",
+    "BrokerError",
+    "ClientClosed",
+    "Compression",
+    "ConsumerSettings",
+    "FromWhere",
+    "InvalidMessage",
+    "Message",
+    "MessageQueue",
+    "Model",
+    "NoAnswer",
+    "NoBroker",
+    "NoNameServer",
+    "Producer",
+    "ProducerSettings",
+    "PushConsumer",
+    "PushedMessage",
+    "ReceivedMessage",
+    "RocketError",
+    "SendFailed",
+    "SendResult",
+    "SendStatus",
+    "TopicNotFound",
+    "dead_letter_topic",
+    "retry_topic",
+]

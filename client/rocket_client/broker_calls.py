@@ -44,7 +44,9 @@ class BrokerCalls:
             route = await self._instance.routes.refresh(queue.topic)
             address = route.address(queue.broker_name, broker_id)
         if address is None:
-            raise NoBroker(f"no broker of group {queue.broker_name!r} is registered: topic {queue.topic!r} cannot be read")
+            raise NoBroker(
+                f"no broker of group {queue.broker_name!r} is registered: topic {queue.topic!r} cannot be read"
+            )
         return address
 
     async def min_offset(self, queue: MessageQueue) -> int:

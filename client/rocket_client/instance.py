@@ -5,13 +5,11 @@ Each has an instance of its own, so that none waits for another and stopping one
 
 from __future__ import annotations
 
-import itertools
-import os
-import socket
 import time
 from collections.abc import Callable
 from typing import Final
 
+from rocket_client.addresses import new_client_id
 from rocket_client.background import Background
 from rocket_client.errors import BrokerError, ClientClosed, NoAnswer
 from rocket_client.nameservers import NameServers, parse_addresses
@@ -27,8 +25,6 @@ from rocket_wire.command import Command
 ROUTE_PERIOD: Final = 30.0
 #: How long making a connection may take, seconds.
 CONNECT_TIMEOUT: Final = 3.0
-
-_numbers = itertools.count()
 
 
 class Instance:
@@ -126,21 +122,6 @@ class Instance:
 def refusal(answer: Command, address: str, request: Command) -> BrokerError:
     """The error that an answer other than SUCCESS stands for."""
     return BrokerError(answer.code, answer.remark or "no remark", address, code_name(request.code))
-
-
-def new_client_id() -> str:
-    """`ip@pid#nanoseconds#number`: unlike any other in this process, on this host, and on others."""
-    return f"{local_ip()}@{os.getpid()}#{time.time_ns()}#{next(_numbers)}"
-
-
-def local_ip() -> str:
-    """The address from which this host reaches others; 127.0.0.1 where it reaches none. Sends nothing."""
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-        try:
-            probe.connect(("192.0.2.1", 9))  # a documentation address: connecting a datagram socket only looks up a route
-        except OSError:
-            return "127.0.0.1"
-        return str(probe.getsockname()[0])
 
 
 def milliseconds() -> int:

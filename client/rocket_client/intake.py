@@ -160,9 +160,13 @@ class Intake:
 
     async def idle(self, seconds: float) -> None:
         """Waits until nothing runs, at most so long."""
-        deadline = time.monotonic() + seconds
-        while self.window.running and time.monotonic() < deadline:
-            await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(seconds):
+                while self.window.running:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            log.debug("%s: %d messages are still in hand", queue_text(self.queue), self.window.running)
 
     def _is_locked(self) -> bool:
         return asyncio.get_running_loop().time() < self.locked_until

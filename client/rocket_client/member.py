@@ -11,16 +11,16 @@ you hold (221), what are you doing (307).
 from __future__ import annotations
 
 import logging
-import time
 from enum import Enum
 from typing import Final
 
 from rocket_client import subscription as subscriptions
+from rocket_client.addresses import local_ip
 from rocket_client.assignment import Assignment
 from rocket_client.broker_calls import BrokerCalls
 from rocket_client.errors import ClientClosed, InvalidMessage, RocketError, TopicNotFound
 from rocket_client.heartbeat import Heartbeat
-from rocket_client.instance import Instance, local_ip, milliseconds
+from rocket_client.instance import Instance, milliseconds
 from rocket_client.intake import Intake, Surroundings, Taken
 from rocket_client.message import RETRY_PREFIX, queue_text, retry_topic
 from rocket_client.offsets import FileOffsets, GroupOffsets, Offsets, offsets_folder
@@ -130,7 +130,9 @@ class GroupMember:
         locks = QueueLocks(self.calls, self.role.group) if self.role.orderly and self.role.shares else None
         self._assignment = Assignment(around, offsets, self.first_offset, locks)
         group = self.role.group if self.role.shares else None
-        self._rebalance = Rebalance(self.instance, group, lambda: subscriptions.topics(self.subscriptions.values()), self._assignment)
+        self._rebalance = Rebalance(
+            self.instance, group, lambda: subscriptions.topics(self.subscriptions.values()), self._assignment
+        )
         self.instance.on_route_change.append(self._route_changed)
         self.instance.on_connection_lost.append(self._connection_lost)
         background = self.instance.background
@@ -209,7 +211,9 @@ class GroupMember:
         try:
             return FileOffsets(folder)
         except OSError as error:
-            raise InvalidMessage(f"offsets cannot be kept in {folder}: {error}. Set ConsumerSettings.offset_folder") from None
+            raise InvalidMessage(
+                f"offsets cannot be kept in {folder}: {error}. Set ConsumerSettings.offset_folder"
+            ) from None
 
     # -- the group ----------------------------------------------------------------------------------------------
 

@@ -86,7 +86,9 @@ class ReceivedMessage(msgspec.Struct, frozen=True, gc=False):
     `offset_message_id`  names the record on the broker
     `reconsume_times`    how often it failed before
     `born_*`, `store_*`  when and where it was sent, and stored: milliseconds since 1970, `host:port`
+    `position`           where its record lies in the broker's log, bytes
     `stored_bytes`       size of its record on the broker
+    `is_intact`          False: the body is not what was stored, or cannot be decompressed; it is given as it came
     """
 
     topic: str
@@ -104,6 +106,7 @@ class ReceivedMessage(msgspec.Struct, frozen=True, gc=False):
     flag: int
     position: int
     stored_bytes: int
+    is_intact: bool
 
     @property
     def text(self) -> str:

@@ -68,7 +68,7 @@ class NameServers:
         )
 
     async def ask_each(self, request: Command, timeout: float) -> None:
-        """Asks every name server, for changes that each must know. Raises BrokerError or NoNameServer of the first failure."""
+        """Asks every name server, for changes that each must know. Raises the first BrokerError or NoNameServer."""
         for address in self.addresses:
             try:
                 answer = await self._net.call(address, request, timeout)

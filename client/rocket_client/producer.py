@@ -1,7 +1,7 @@
 """Sends messages.
 
-    async with Producer("localhost:9876", group="shop") as producer:
-        result = await producer.send(Message("orders", "one coffee", tags="new"))
+async with Producer("localhost:9876", group="shop") as producer:
+    result = await producer.send(Message("orders", "one coffee", tags="new"))
 """
 
 from __future__ import annotations
@@ -43,7 +43,9 @@ class Producer:
         await self.start()
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None) -> None:
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
+    ) -> None:
         await self.stop()
 
     async def start(self) -> None:
@@ -138,9 +140,7 @@ class Producer:
     def _addresses(self) -> set[str]:
         if not self._instance.is_open:
             return set()
-        return {
-            address for route in self._instance.routes.known for address in route.addresses(masters_only=True)
-        }
+        return {address for route in self._instance.routes.known for address in route.addresses(masters_only=True)}
 
     async def _leave(self) -> None:
         header = UnregisterClient(client_id=self._instance.client_id, producer_group=self.group)

@@ -32,7 +32,7 @@ class QueueLocks:
         self._group = group
 
     async def acquire(self, queues: Iterable[MessageQueue]) -> dict[MessageQueue, float | None]:
-        """Until when (loop time) each queue is ours; None: another's. A queue whose broker gave no answer is left out."""
+        """Until when (loop time) each queue is ours; None: another's. Left out: those whose broker gave no answer."""
         answers = await asyncio.gather(*(self._acquire_group(group) for group in _by_broker(queues)))
         return {queue: until for answer in answers for queue, until in answer.items()}
 

@@ -98,9 +98,7 @@ class Rebalance:
         except TimeoutError:
             pass
         self._due.clear()
-        loop = asyncio.get_running_loop()
-        while (quiet := self._quiet_until - loop.time()) > 0:
-            await asyncio.sleep(quiet)
+        await asyncio.sleep(self._quiet_until - asyncio.get_running_loop().time())
 
     async def _rebalance(self, topic: str) -> bool:
         try:

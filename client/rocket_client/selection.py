@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.hashing import java_hash
+from rocket_wire.hashing import string_hash
 
 #: How long a broker that gave no answer is passed over, seconds. An error answer is forgiven at once.
 AVOID_SECONDS: Final = 10.0
@@ -57,5 +57,5 @@ class Faults:
 
 def by_key(queues: Sequence[MessageQueue], ordering_key: str) -> MessageQueue:
     """The queue of an ordering key: the same for all its messages while the number of queues stays the same."""
-    index = abs(java_hash(ordering_key)) % len(queues)
+    index = abs(string_hash(ordering_key)) % len(queues)
     return queues[index]

@@ -53,13 +53,13 @@ class Sender:
     def __init__(self, instance: Instance, group: str, settings: ProducerSettings) -> None:
         self._instance = instance
         self._group = group
-        self._settings = settings
+        self.settings = settings
         self._turns = Turns()
         self._faults = Faults()
 
     async def route(self, topic: str, timeout: float) -> Route:
         """The topic's route, or the one that it will have once it is made."""
-        return await self._instance.routes.get(topic, timeout, self._settings.new_topic_queues)
+        return await self._instance.routes.get(topic, timeout, self.settings.new_topic_queues)
 
     async def send(self, out: Outgoing, wish: Wish, timeout: float) -> SendResult:
         """The acknowledgement. Raises SendFailed, or why no broker could be chosen. Seconds for everything."""
@@ -93,13 +93,15 @@ class Sender:
         route = await self.route(topic, timeout)
         chosen = self._queue(route, wish, attempts)
         if chosen is None or route.master(chosen.broker_name) is None:
-            route = await self._instance.routes.refresh(topic, timeout, self._settings.new_topic_queues)
+            route = await self._instance.routes.refresh(topic, timeout, self.settings.new_topic_queues)
             chosen = self._queue(route, wish, attempts)
         if chosen is None:
             raise no_queue(route, "write")
         master = route.master(chosen.broker_name)
         if master is None:
-            raise NoBroker(f"broker group {chosen.broker_name!r} has no master now: topic {topic!r} cannot be written there")
+            raise NoBroker(
+                f"broker group {chosen.broker_name!r} has no master now: topic {topic!r} cannot be written there"
+            )
         return chosen, master
 
     def _queue(self, route: Route, wish: Wish, attempts: list[Attempt]) -> MessageQueue | None:
@@ -124,13 +126,13 @@ class Sender:
         return answer
 
     def _share(self, left: float, tried: int) -> float:
-        return max(0.001, left / max(1, self._settings.retries + 1 - tried))
+        return max(0.001, left / max(1, self.settings.retries + 1 - tried))
 
     def _may_retry(self, attempts: list[Attempt], deadline: float) -> bool:
         error = attempts[-1].error
         if isinstance(error, BrokerError) and error.code not in RETRY_ON_ANOTHER_BROKER:
             return False
-        return len(attempts) <= self._settings.retries and asyncio.get_running_loop().time() < deadline
+        return len(attempts) <= self.settings.retries and asyncio.get_running_loop().time() < deadline
 
     async def _before_next_try(self, topic: str, tried: int, deadline: float) -> None:
         """A moment's pause, and a new route, within the time that is left; a route that cannot be had stays."""
@@ -138,7 +140,7 @@ class Sender:
         left = deadline - loop.time()
         await asyncio.sleep(min(_PAUSE * 2 ** (tried - 1), left / 2))
         try:
-            await self._instance.routes.refresh(topic, max(0.05, left / 4), self._settings.new_topic_queues)
+            await self._instance.routes.refresh(topic, max(0.05, left / 4), self.settings.new_topic_queues)
         except RocketError as error:
             log.debug("route of %s: %s", topic, error)
 
@@ -147,7 +149,7 @@ class Sender:
             producer_group=self._group,
             topic=out.topic,
             default_topic=TEMPLATE_TOPIC,
-            default_topic_queue_nums=self._settings.new_topic_queues,
+            default_topic_queue_nums=self.settings.new_topic_queues,
             queue_id=queue.queue_id,
             sys_flag=out.sys_flag,
             born_timestamp=out.born_timestamp,

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 
 import msgspec
 
 from rocket_client.errors import InvalidMessage
-
-
-class Compression(Enum):
-    """How large bodies are compressed. Every client reads ZLIB; LZ4 and ZSTD need 5.0 or newer ones."""
-
-    NONE = "none"
-    ZLIB = "zlib"
-    LZ4 = "lz4"
-    ZSTD = "zstd"
+from rocket_wire.compression import Compression
 
 
 class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +17,8 @@ class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True):
     retries: int = 2
     #: Bodies larger than this are compressed, bytes.
     compress_above: int = 4096
-    compression: Compression = Compression.ZLIB
+    #: How; None: not at all. Every client reads ZLIB, only 5.0 and newer ones the others.
+    compression: Compression | None = Compression.ZLIB
     #: Largest body before compression, bytes. Brokers refuse more than their maxMessageSize.
     max_message_bytes: int = 4 * 1024 * 1024
     #: Queues that a topic gets on each broker when the first send to it makes it.

@@ -6,11 +6,9 @@ themselves (protocol sections 6.9, 13.8).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from rocket_client.errors import InvalidMessage
 from rocket_wire.bodies.heartbeat import SubscriptionData
-from rocket_wire.hashing import java_hash
+from rocket_wire.hashing import tags_code
 
 ALL = "*"
 
@@ -30,7 +28,7 @@ def subscription(topic: str, expression: str, version: int) -> SubscriptionData:
         topic=topic,
         sub_string=text,
         tags_set=frozenset(tags),
-        code_set=frozenset(java_hash(tag) for tag in tags),
+        code_set=frozenset(tags_code(tag) for tag in tags),
         sub_version=version,
     )
 
@@ -38,8 +36,3 @@ def subscription(topic: str, expression: str, version: int) -> SubscriptionData:
 def fits(wanted: SubscriptionData, tags: str | None) -> bool:
     """Whether a message with these tags is wanted."""
     return not wanted.tags_set or tags in wanted.tags_set
-
-
-def topics(subscriptions: Iterable[SubscriptionData]) -> list[str]:
-    """Their topics, sorted."""
-    return sorted({each.topic for each in subscriptions})

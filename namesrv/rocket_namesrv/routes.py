@@ -110,19 +110,22 @@ class RouteTable:
         registration which this name server never had.
         """
         header, wrapper = registration.header, registration.body.topic_config_serialize_wrapper
-        address = header.broker_addr
+        address, version = header.broker_addr, wrapper.data_version
         holder = self._address(header.broker_name, header.broker_id)
-        if holder is not None and holder != address:
-            if self._live[holder].version.state_version > wrapper.data_version.state_version:
-                self._forget(address)
-                return Registered(RegisterBrokerAnswer(), is_accepted=False)
+        if (
+            holder is not None
+            and holder != address
+            and self._live[holder].version.state_version > version.state_version
+        ):
+            self._forget(address)
+            return Registered(RegisterBrokerAnswer(), is_accepted=False)
         if holder is None and len(wrapper.topic_config_table) == 1:
             broker = f"{header.broker_name}[{header.broker_id}] at {header.broker_addr}"
             remark = f"register broker failed: {broker} must register all its topics before a single one"
             raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
-        before = self._live.get(address)
         group = self._enter(registration)
-        is_changed = holder is None or before is None or before.version != wrapper.data_version
+        before = self._live.get(address)
+        is_changed = holder is None or before is None or before.version != version
         changed_topics = 0
         if _speaks_for_topics(group, header):
             changed_topics = self._merge(group, registration, is_changed, delete_unlisted)

@@ -67,7 +67,6 @@ class Client:
             return task.result()
         if task is None or task.done():
             task = asyncio.ensure_future(self._connect(address, timeout))
-            task.add_done_callback(_seen)
             self._connections[address] = task
         try:
             async with asyncio.timeout(timeout):
@@ -125,9 +124,3 @@ def split_address(address: str) -> tuple[str, int]:
 
 def _is_open(task: asyncio.Task[Connection]) -> bool:
     return not task.cancelled() and task.exception() is None and task.result().is_open
-
-
-def _seen(task: asyncio.Task[Connection]) -> None:
-    """Takes note of a failure that nobody may be left to hear of, so that asyncio does not complain of it."""
-    if not task.cancelled():
-        task.exception()

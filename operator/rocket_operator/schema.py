@@ -71,10 +71,13 @@ def with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
 def type_and_limit_problems(schema: Mapping[str, Any], value: object) -> Iterator[Problem]:
     """What breaks the schema's types, limits, patterns and enumerations."""
     # OpenAPI 3.0 grew out of draft 4, where 1.0 is no integer.
-    for error in jsonschema.Draft4Validator(schema).iter_errors(value):
-        path = ".".join(str(part) for part in error.absolute_path)
-        say = _SENTENCES.get(str(error.validator))
-        yield Problem(path, say(error.instance, error.validator_value) if say else error.message)
+    errors = list(jsonschema.Draft4Validator(schema).iter_errors(value))
+    wrong = [error.absolute_path for error in errors if error.validator == "type"]
+    for error in errors:
+        if error.validator == "type" or error.absolute_path not in wrong:  # a wrong type breaks other limits as well
+            path = ".".join(str(part) for part in error.absolute_path)
+            say = _SENTENCES.get(str(error.validator))
+            yield Problem(path, say(error.instance, error.validator_value) if say else error.message)
 
 
 def rule_problems(
@@ -127,7 +130,6 @@ _SENTENCES: dict[str, Callable[[Any, Any], str]] = {
     "enum": lambda value, allowed: f"{_show(value)} is not one of {', '.join(allowed)}",
     "minimum": lambda value, limit: f"{_show(value)} is less than the minimum {limit}",
     "maximum": lambda value, limit: f"{_show(value)} is more than the maximum {limit}",
-    "minLength": lambda value, limit: f"{_show(value)} is shorter than the minimum of {limit} characters",
     "maxLength": lambda value, limit: f"{_show(value)} has {len(value)} characters, the maximum is {limit}",
     "maxProperties": lambda value, limit: f"has {len(value)} entries, the maximum is {limit}",
     "pattern": lambda value, pattern: f"{_show(value)} does not match {pattern}",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -217,19 +216,6 @@ async def test_a_caller_cancelled_while_waiting_does_not_break_the_others(
     handlers.released.set()
     assert [(await calls[n]).body for n in (0, 2)] == [b"0", b"2"]
     assert await is_answered(client, address)
-
-
-async def test_a_failed_connection_whose_callers_are_gone_is_not_complained_of(
-    client: Client, caplog: pytest.LogCaptureFixture
-) -> None:
-    address = f"127.0.0.1:{free_port()}"
-    caller = asyncio.ensure_future(client.call(address, request(ECHO)))
-    await asyncio.sleep(0)
-    caller.cancel()
-    await until(lambda: len(asyncio.all_tasks()) == 1)  # the attempt itself goes on, and fails
-    await until_raises(client.call(address, request(ECHO)), ConnectFailed)  # replaces the attempt, which is forgotten
-    gc.collect()
-    assert [record for record in caplog.records if record.name == "asyncio"] == []
 
 
 async def test_closing_the_client_ends_calls_under_way_as_lost(address: str, handlers: Handlers) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from rocket_operator import manifest, schema
 from rocket_operator.problems import InvalidManifest
 from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, NameServerSpec, ReplicationMode
@@ -60,7 +61,7 @@ def test_every_field_is_taken_over() -> None:
         ("{broker: {flush: sync}}", 'spec.broker.flush: "sync" is not one of Async, Sync'),
         ("{clusterName: 12}", 'spec.clusterName: 12 is not a string: write "12", in quotes'),
         ("{clusterName: a b}", 'spec.clusterName: "a b" does not match ^[%|a-zA-Z0-9_-]+$'),
-        ("{clusterName: ''}", 'spec.clusterName: "" is shorter than the minimum of 1 characters'),
+        ("{clusterName: ''}", 'spec.clusterName: "" does not match ^[%|a-zA-Z0-9_-]+$'),
         (
             "{broker: {config: {fileReservedTime: 48}}}",
             'spec.broker.config.fileReservedTime: 48 is not a string: write "48", in quotes',

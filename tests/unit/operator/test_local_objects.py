@@ -7,6 +7,7 @@ from pathlib import PurePath
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from rocket_operator.objects import settings
 from rocket_operator.objects.members import Member, Role
 from rocket_operator.objects.ports import ports

@@ -33,17 +33,26 @@ final class Event {
     }
 
     void print() {
-        StringBuilder line = new StringBuilder("{");
-        for (Map.Entry<String, Object> field : fields.entrySet()) {
-            line.append(line.length() > 1 ? "," : "").append(quoted(field.getKey())).append(':');
-            Object value = field.getValue();
-            line.append(value instanceof Number ? value.toString() : quoted(value.toString()));
-        }
-        byte[] bytes = line.append("}\n").toString().getBytes(StandardCharsets.US_ASCII);
+        byte[] bytes = (json(fields) + "\n").getBytes(StandardCharsets.US_ASCII);
         synchronized (Event.class) {
             System.out.write(bytes, 0, bytes.length);
             System.out.flush();
         }
+    }
+
+    private static String json(Object value) {
+        if (value instanceof Number) {
+            return value.toString();
+        }
+        if (!(value instanceof Map)) {
+            return quoted(value.toString());
+        }
+        StringBuilder object = new StringBuilder("{");
+        for (Map.Entry<?, ?> field : ((Map<?, ?>) value).entrySet()) {
+            object.append(object.length() > 1 ? "," : "")
+                .append(quoted(field.getKey().toString())).append(':').append(json(field.getValue()));
+        }
+        return object.append('}').toString();
     }
 
     private static String quoted(String text) {

@@ -1,7 +1,7 @@
 package dev.rocketcluster.interop;
 
 /**
- * Entry point: {@code role=produce|push|pull|lite} and further {@code name=value} arguments.
+ * Entry point: {@code role=produce|push|pull|lite|records} and further {@code name=value} arguments.
  *
  * <p>A program of this suite decides nothing. It does what its standard input says, prints one JSON line for each
  * message that it sent or received, and leaves when its input ends; the runner judges the lines.
@@ -25,8 +25,11 @@ public final class Main {
             case "lite":
                 new LitePull(arguments).run();
                 break;
+            case "records":
+                new Records(arguments).run();
+                break;
             default:
-                throw new IllegalArgumentException("role: produce, push, pull or lite");
+                throw new IllegalArgumentException("role: produce, push, pull, lite or records");
         }
         // The clients leave timers behind that would keep the process alive for a minute.
         System.exit(0);

@@ -8,7 +8,6 @@ import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.Map;
 import java.util.TreeMap;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
@@ -56,7 +55,7 @@ final class Records {
         int storedBodyLength = record.getInt(84);
         MessageExt message = MessageDecoder.decode(record, true, true);
         String body = new String(message.getBody(), StandardCharsets.UTF_8);
-        Event event = new Event("record")
+        new Event("record")
             .with("size", size)
             .with("magic", Integer.toHexString(magic))
             .with("bodyCrc", bodyCrc)
@@ -74,9 +73,8 @@ final class Records {
             .with("reconsumeTimes", message.getReconsumeTimes())
             .with("preparedTransactionOffset", message.getPreparedTransactionOffset())
             .with("bodyLength", message.getBody().length)
-            .with("bodyStart", body.substring(0, Math.min(body.length(), LARGEST_SHOWN)));
-        // An object inside the line: written as text here, and made an object by whoever reads the listing.
-        Map<String, String> properties = new TreeMap<>(message.getProperties());
-        event.with("properties", properties).print();
+            .with("bodyStart", body.substring(0, Math.min(body.length(), LARGEST_SHOWN)))
+            .with("properties", new TreeMap<>(message.getProperties()))
+            .print();
     }
 }

@@ -36,6 +36,7 @@ from rocket_broker.replication.metadata import Metadata, MetadataFollower
 from rocket_broker.replication.slave import Slave
 from rocket_broker.saved import Saver
 from rocket_broker.settings import delay_levels
+from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
 from rocket_broker.store.settings import StoreSettings
@@ -171,6 +172,7 @@ class BrokerServer:
             delay_levels=levels,
             delay_offsets=self.delay_offsets.encode,
             store_host=store_host,
+            stamp=Stamp(self.config.settings, store_host),
             unique_keys=UniqueKeys(store_host[:-4], os.getpid(), self.config.settings.listen_port),
             now=time.monotonic,
             now_ms=_now_ms,
@@ -263,6 +265,7 @@ class BrokerServer:
         self.registration.topics_changed(changed)
 
     def _settings_changed(self, keys: set[str]) -> None:
+        self.broker.stamp = Stamp(self.config.settings, self.broker.store_host)
         if "namesrvAddr" in keys:
             self.registration.start()
         if "brokerPermission" in keys:

@@ -15,6 +15,7 @@ from rocket_broker.queue_locks import QueueLocks
 from rocket_broker.registration import Registration
 from rocket_broker.replication.link import MasterLink
 from rocket_broker.saved import Saver
+from rocket_broker.stamp import Stamp
 from rocket_broker.statistics import Statistics
 from rocket_broker.store.store import MessageStore
 from rocket_broker.topics import Topics
@@ -39,6 +40,7 @@ class Broker:
     master: MasterLink
     statistics: Statistics
     store_host: bytes
+    stamp: Stamp
     unique_keys: UniqueKeys
     now: Callable[[], float]
     now_ms: Callable[[], int]

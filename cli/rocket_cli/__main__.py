@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import typer
 
-from rocket_cli.up import up
+from rocket_cli import messages, status, topics, up
 
-app = typer.Typer(
-    name="rocketctl", help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False
-)
-app.command()(up)
+app = typer.Typer(name="rocketctl", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
+app.command()(up.up)
+app.command()(up.run)
+app.command()(up.demo)
+app.command()(messages.send)
+app.command()(messages.consume)
+app.add_typer(topics.app, name="topic")
+app.command()(status.status)
 
 
 @app.callback()

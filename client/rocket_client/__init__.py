@@ -11,6 +11,7 @@
 Everything that an application needs is in this module; what can go wrong is in the tree below `RocketError`.
 """
 
+from rocket_client.admin import Admin, GroupProgress
 from rocket_client.errors import (
     Attempt,
     BrokerError,
@@ -26,18 +27,22 @@ from rocket_client.errors import (
 from rocket_client.member import FromWhere, Model
 from rocket_client.message import Message, ReceivedMessage, SendResult, SendStatus, dead_letter_topic, retry_topic
 from rocket_client.producer import Producer
+from rocket_client.pull import PullConsumer
 from rocket_client.push import PushConsumer, PushedMessage
 from rocket_client.settings import ConsumerSettings, ProducerSettings
+from rocket_client.sync import SyncProducer
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.compression import Compression
 
 __all__ = [
+    "Admin",
     "Attempt",
     "BrokerError",
     "ClientClosed",
     "Compression",
     "ConsumerSettings",
     "FromWhere",
+    "GroupProgress",
     "InvalidMessage",
     "Message",
     "MessageQueue",
@@ -47,6 +52,7 @@ __all__ = [
     "NoNameServer",
     "Producer",
     "ProducerSettings",
+    "PullConsumer",
     "PushConsumer",
     "PushedMessage",
     "ReceivedMessage",
@@ -54,6 +60,7 @@ __all__ = [
     "SendFailed",
     "SendResult",
     "SendStatus",
+    "SyncProducer",
     "TopicNotFound",
     "dead_letter_topic",
     "retry_topic",

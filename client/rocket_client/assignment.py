@@ -14,7 +14,7 @@ from typing import Final
 from rocket_client.errors import RocketError
 from rocket_client.intake import Intake, Surroundings
 from rocket_client.message import queue_text
-from rocket_client.offsets import Offsets
+from rocket_client.offsets import Errors, Offsets
 from rocket_client.queue_locks import LOCK_SECONDS, TRUST_SECONDS, QueueLocks
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.errors import RequestError
@@ -45,12 +45,13 @@ class Assignment:
         self._committed: dict[MessageQueue, int] = {}
         self._saving = asyncio.Lock()
 
-    async def gain(self, queues: Iterable[MessageQueue]) -> bool:
-        """Begins to read these queues. False where that failed for one: to be tried again soon."""
+    async def gain(self, queues: Iterable[MessageQueue], strict: bool = False) -> bool:
+        """Begins to read these queues. False where that failed for one: to be tried again soon; `strict` raises it."""
         wanted = [queue for queue in queues if queue not in self.intakes]
         locked_until = await self._lock(wanted)
         free = [queue for queue in wanted if queue in locked_until]
-        starts = await asyncio.gather(*(self._start_offset(queue) for queue in free))
+        start_offset = self._start_offset if strict else self._start_offset_or_none
+        starts = await asyncio.gather(*(start_offset(queue) for queue in free))
         for queue, start in zip(free, starts, strict=True):
             if start is not None and queue not in self.intakes:
                 self._open(queue, start, locked_until[queue])
@@ -70,9 +71,9 @@ class Assignment:
         if self._locks is not None and leaving:
             await self._locks.release(intake.queue for intake in leaving)
 
-    async def commit(self) -> None:
-        """Commits every queue that got further since the last time."""
-        await self._save({queue: intake.commit_offset for queue, intake in self.intakes.items()})
+    async def commit(self) -> Errors:
+        """Commits every queue that got further since the last time. What went wrong, by queue."""
+        return await self._save({queue: intake.commit_offset for queue, intake in self.intakes.items()})
 
     async def move(self, offsets: Mapping[MessageQueue, int]) -> None:
         """Goes on from these offsets, and commits them."""
@@ -120,9 +121,12 @@ class Assignment:
         return {queue: until for queue, until in held.items() if until is not None}
 
     async def _start_offset(self, queue: MessageQueue) -> int | None:
+        kept = await self._offsets.load(queue)
+        return kept if kept is not None and kept >= 0 else await self._begin(queue)
+
+    async def _start_offset_or_none(self, queue: MessageQueue) -> int | None:
         try:
-            kept = await self._offsets.load(queue)
-            return kept if kept is not None and kept >= 0 else await self._begin(queue)
+            return await self._start_offset(queue)
         except (RocketError, RequestError) as error:
             log.warning("%s is not read yet, since its offset is not known: %s", queue_text(queue), error)
             return None
@@ -134,12 +138,13 @@ class Assignment:
         intake.start()
         log.info("gained: %s from offset %d", queue_text(queue), start)
 
-    async def _save(self, offsets: Mapping[MessageQueue, int]) -> None:
+    async def _save(self, offsets: Mapping[MessageQueue, int]) -> Errors:
         async with self._saving:
             changed = {queue: offset for queue, offset in offsets.items() if self._committed.get(queue) != offset}
             if not changed:
-                return
+                return {}
             failed = await self._offsets.save(changed)
             for queue, offset in changed.items():
                 if queue not in failed:
                     self._committed[queue] = offset
+            return failed

@@ -14,16 +14,16 @@ class Background:
     """The tasks of one client."""
 
     def __init__(self) -> None:
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: set[asyncio.Task[Any]] = set()
 
-    def start(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+    def start(self, work: Coroutine[Any, Any, object], name: str) -> asyncio.Task[Any]:
         """Runs `work` beside everything else; its failure is logged."""
         task = asyncio.get_running_loop().create_task(work, name=name)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
         return task
 
-    def every(self, seconds: float, work: Callable[[], Awaitable[None]], name: str) -> asyncio.Task[None]:
+    def every(self, seconds: float, work: Callable[[], Awaitable[object]], name: str) -> asyncio.Task[None]:
         """Runs `work` again and again, `seconds` after it ended; a failure is logged and does not end that."""
         return self.start(_repeat(seconds, work, name), name)
 
@@ -34,13 +34,13 @@ class Background:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _ended(self, task: asyncio.Task[None]) -> None:
+    def _ended(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         if not task.cancelled() and task.exception() is not None:
             log.error("%s ended by an error", task.get_name(), exc_info=task.exception())
 
 
-async def _repeat(seconds: float, work: Callable[[], Awaitable[None]], name: str) -> None:
+async def _repeat(seconds: float, work: Callable[[], Awaitable[object]], name: str) -> None:
     while True:
         await asyncio.sleep(seconds)
         try:

@@ -59,6 +59,8 @@ class Surroundings:
     #: Whether the group's offsets may travel with pulls.
     commits: bool
     orderly: bool
+    #: A pull consumer's: it says itself how far it is.
+    is_asked: bool
     #: Called when messages came.
     arrived: Callable[[Intake], None]
     #: Called when the broker moved the queue's offset; the intake goes on from there.
@@ -106,7 +108,7 @@ class Intake:
         #: For orderly queues: until when (loop time) this client holds the queue's lock.
         self.locked_until = 0.0
         #: What a pull consumer allows to be committed; None: what its window says.
-        self.settled: int | None = None
+        self.settled: int | None = start if around.is_asked else None
         self._around = around
         self._room = asyncio.Event()
         self._broker_id = MASTER

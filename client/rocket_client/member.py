@@ -11,6 +11,7 @@ you hold (221), what are you doing (307).
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final
 
@@ -83,6 +84,11 @@ class Role:
         self.from_where = from_where
 
     @property
+    def is_asked(self) -> bool:
+        """Whether the application asks for messages, rather than being handed them."""
+        return self.kind is ConsumeType.CONSUME_ACTIVELY
+
+    @property
     def shares(self) -> bool:
         return self.model is Model.CLUSTERING
 
@@ -122,7 +128,8 @@ class GroupMember:
             group=self.role.group,
             settings=self.settings,
             subscription=self.subscriptions.get,
-            commits=self.role.shares and self.role.kind is ConsumeType.CONSUME_PASSIVELY,
+            commits=self.role.shares and not self.role.is_asked,
+            is_asked=self.role.is_asked,
             orderly=self.role.orderly,
             arrived=self.ready.offer,
             moved=self._moved,
@@ -130,9 +137,7 @@ class GroupMember:
         locks = QueueLocks(self.calls, self.role.group) if self.role.orderly and self.role.shares else None
         self._assignment = Assignment(around, offsets, self.first_offset, locks)
         group = self.role.group if self.role.shares else None
-        self._rebalance = Rebalance(
-            self.instance, group, lambda: subscriptions.topics(self.subscriptions.values()), self._assignment
-        )
+        self._rebalance = Rebalance(self.instance, group, lambda: sorted(self.subscriptions), self._assignment)
         self.instance.on_route_change.append(self._route_changed)
         self.instance.on_connection_lost.append(self._connection_lost)
         background = self.instance.background
@@ -186,6 +191,15 @@ class GroupMember:
         """Wants the group's own failed messages again."""
         topic = retry_topic(self.role.group)
         self.subscriptions[topic] = subscriptions.subscription(topic, subscriptions.ALL, milliseconds())
+
+    async def assign(self, queues: Iterable[MessageQueue]) -> None:
+        """Reads exactly these queues. Raises NoBroker, NoAnswer or BrokerError where one cannot be read."""
+        wanted = set(queues)
+        for topic in {queue.topic for queue in wanted}:
+            await self.instance.routes.get(topic)
+        await self._heartbeat.beat()
+        await self.assignment.give_up(set(self.assignment.intakes) - wanted)
+        await self.assignment.gain(wanted, strict=True)
 
     async def unsubscribe(self, topic: str) -> None:
         """Wants no more of a topic; its queues are committed and given up."""

@@ -29,6 +29,9 @@ from rocket_wire.errors import RequestError
 log = logging.getLogger("rocket.client")
 
 
+Errors = dict[MessageQueue, RocketError]
+
+
 class Offsets(Protocol):
     """Where a consumer's offsets are kept."""
 
@@ -36,8 +39,8 @@ class Offsets(Protocol):
         """The next offset, or None where there is none yet."""
         ...
 
-    async def save(self, offsets: Mapping[MessageQueue, int]) -> set[MessageQueue]:
-        """Keeps these. The queues whose offset was not kept: logged, and to be tried again."""
+    async def save(self, offsets: Mapping[MessageQueue, int]) -> Errors:
+        """Keeps these. What went wrong is logged and told by queue; those offsets are to be saved again."""
         ...
 
     def close(self) -> None:
@@ -55,16 +58,26 @@ class GroupOffsets:
     async def load(self, queue: MessageQueue) -> int | None:
         return await self._calls.committed(self._group, queue)
 
-    async def save(self, offsets: Mapping[MessageQueue, int]) -> set[MessageQueue]:
-        results = await asyncio.gather(*(self._save_one(queue, offset) for queue, offset in offsets.items()))
-        return {queue for queue in results if queue is not None}
+    async def save(self, offsets: Mapping[MessageQueue, int]) -> Errors:
+        # A group's first two commits of a topic, at once, may overwrite each other on Apache's broker: it makes the
+        # topic's table in either. So one goes ahead for each topic.
+        first: dict[tuple[str, str], MessageQueue] = {}
+        for queue in offsets:
+            first.setdefault((queue.topic, queue.broker_name), queue)
+        rest = offsets.keys() - set(first.values())
+        failed = await self._save_all({queue: offsets[queue] for queue in first.values()})
+        return failed | await self._save_all({queue: offsets[queue] for queue in rest})
 
-    async def _save_one(self, queue: MessageQueue, offset: int) -> MessageQueue | None:
+    async def _save_all(self, offsets: Mapping[MessageQueue, int]) -> Errors:
+        results = await asyncio.gather(*(self._save_one(queue, offset) for queue, offset in offsets.items()))
+        return {queue: error for queue, error in zip(offsets, results, strict=True) if error is not None}
+
+    async def _save_one(self, queue: MessageQueue, offset: int) -> RocketError | None:
         try:
             await self._calls.commit(self._group, queue, offset)
         except RocketError as error:
             log.warning("offset %d of %s is not committed: %s", offset, queue_text(queue), error)
-            return queue
+            return error
         return None
 
     def close(self) -> None:
@@ -84,17 +97,17 @@ class FileOffsets:
     async def load(self, queue: MessageQueue) -> int | None:
         return self._offsets.get(queue)
 
-    async def save(self, offsets: Mapping[MessageQueue, int]) -> set[MessageQueue]:
+    async def save(self, offsets: Mapping[MessageQueue, int]) -> Errors:
         changed = {**self._offsets, **offsets}
         if changed == self._offsets:
-            return set()
+            return {}
         try:
             _write(self._file, changed)
         except OSError as error:
             log.warning("offsets are not saved: %s", error)
-            return set(offsets)
+            return dict.fromkeys(offsets, RocketError(f"offsets are not saved: {error}"))
         self._offsets = changed
-        return set()
+        return {}
 
     def close(self) -> None:
         self._lock.close()

@@ -215,7 +215,7 @@ class PushConsumer:
         return await self._member.ready.take()
 
     def _message(self, taken: Taken) -> PushedMessage:
-        return PushedMessage(*msgspec.structs.astuple(taken.message), delivery=Delivery(taken, self._retries))
+        return PushedMessage(**msgspec.structs.asdict(taken.message), delivery=Delivery(taken, self._retries))
 
     def _settle_held(self) -> None:
         held = self._held.pop(asyncio.current_task(), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from rocket_client.intake import Intake
@@ -36,7 +37,7 @@ def _queue_state(intake: Intake) -> ProcessQueueInfo:
         cached_msg_max_offset=window.pulled_to,
         cached_msg_count=len(window),
         cached_msg_size_in_mib=window.bytes // (1024 * 1024),
-        locked=intake.locked_until > 0,
+        locked=isfinite(intake.locked_until),
         droped=intake.closed,
         last_pull_timestamp=intake.last_pull,
         last_consume_timestamp=intake.last_take,

@@ -6,7 +6,7 @@ not matter when it was started, or what it was doing when it was killed.
     1  what does not stop in time is killed; what an earlier run left behind is stopped
     2  what is wanted and does not run is started: name servers, then masters, then slaves; again and again, ever slower
     3  what a running member can take over as it runs is told to it
-    4  what is not wanted is stopped: slaves, then masters, then name servers; the highest group and ordinal first
+    4  what is not wanted is stopped: the highest group and ordinal first, a master after its slaves, name servers last
     5  what runs with settings that need a restart is restarted, one at a time, slaves first, while all else is ready
 
 Nothing here deletes a folder: what a stopped member holds is there when the member is wanted again.
@@ -146,7 +146,7 @@ class _View:
     def unwanted(self) -> list[Observed]:
         """What runs or stops and is not wanted, in the order to stop it."""
         active = [one for name, one in self.seen.items() if name not in self.wanted and one.phase is not Phase.ENDED]
-        return sorted(active, key=lambda one: one.member.start_rank, reverse=True)
+        return sorted(active, key=lambda one: _stop_rank(one.member))
 
 
 def _kill(view: _View) -> Iterator[Step]:
@@ -207,6 +207,11 @@ def _stop_unwanted(view: _View) -> Iterator[Step]:
             continue
         if not any(_outlives(one.member, other.member) for other in unwanted) and not _is_named(one.member, view):
             yield Step(Verb.STOP, one.member, _why_stop(one.member, bool(view.wanted)))
+
+
+def _stop_rank(member: Member) -> tuple[bool, int, int]:
+    """The highest group and ordinal first, name servers last."""
+    return member.group is None, -(member.group or 0), -member.ordinal
 
 
 def _outlives(member: Member, other: Member) -> bool:

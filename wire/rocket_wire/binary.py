@@ -15,6 +15,7 @@ from typing import Final
 from rocket_wire.codes import LANGUAGE_NUMBER, LANGUAGES
 from rocket_wire.command import Command
 from rocket_wire.errors import ProtocolError
+from rocket_wire.layouts import PairsReader
 
 _FIXED: Final = Struct(">hBhiii")
 _INT: Final = Struct(">i")
@@ -32,7 +33,7 @@ def encode(command: Command) -> bytes:
     return b"".join((fixed, remark, _INT.pack(len(ext)), ext))
 
 
-def decode(header: bytes) -> Command:
+def decode(header: bytes, pairs: PairsReader | None = None) -> Command:
     """A command without its body. Raises ProtocolError when lengths lie or text is not UTF-8."""
     try:
         code, language, version, opaque, flag, remark_length = _FIXED.unpack_from(header)
@@ -43,7 +44,7 @@ def decode(header: bytes) -> Command:
         if ext_length < 0 or remark_end + 4 + ext_length > len(header):
             raise ProtocolError(f"binary header: extFields of {ext_length} bytes in a header of {len(header)}")
         remark = header[_FIXED.size : remark_end].decode() if remark_length else None
-        ext = _decode_pairs(header, remark_end + 4, remark_end + 4 + ext_length)
+        ext = (pairs or PairsReader()).read(header, remark_end + 4, remark_end + 4 + ext_length)
     except (error, UnicodeDecodeError) as reason:
         raise ProtocolError(f"binary header: {reason}") from None
     return Command(code, language, version, opaque, flag, remark, ext=ext)
@@ -59,19 +60,3 @@ def language_name(language: str | int) -> str:
 def _encode_pair(pair: tuple[str, str]) -> bytes:
     key, value = pair[0].encode(), pair[1].encode()
     return b"".join((_KEY_LENGTH.pack(len(key)), key, _INT.pack(len(value)), value))
-
-
-def _decode_pairs(header: bytes, position: int, end: int) -> dict[str, str]:
-    pairs: dict[str, str] = {}
-    while position < end:
-        key_end = position + 2 + (header[position] << 8 | header[position + 1] if position + 1 < end else end)
-        if key_end + 4 > end:
-            raise ProtocolError("binary header: a key runs past the end of extFields")
-        (value_length,) = _INT.unpack_from(header, key_end)
-        value_end = key_end + 4 + value_length
-        if value_length < 0 or value_end > end:
-            raise ProtocolError("binary header: a value runs past the end of extFields")
-        if value_length:  # Java's reader takes an empty value for an absent one
-            pairs[header[position + 2 : key_end].decode()] = header[key_end + 4 : value_end].decode()
-        position = value_end
-    return pairs

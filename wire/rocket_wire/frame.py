@@ -21,6 +21,7 @@ import msgspec
 from rocket_wire import binary
 from rocket_wire.command import Command
 from rocket_wire.errors import ProtocolError
+from rocket_wire.layouts import PairsReader
 
 #: Largest total length accepted, as Java's com.rocketmq.remoting.frameMaxLength.
 MAX_FRAME_BYTES: Final = 16 * 1024 * 1024
@@ -44,6 +45,7 @@ class FrameBuffer:
         self._chunks: list[bytes] = []
         self._held = 0
         self._needed = 8
+        self._pairs = PairsReader()
 
     @property
     def held_bytes(self) -> int:
@@ -75,7 +77,7 @@ class FrameBuffer:
                 self._needed = 4 + total
                 break
             body_start = position + 8 + header_length
-            command = _decode_header(type_and_length >> 24, data[position + 8 : body_start])
+            command = self._decode_header(type_and_length >> 24, data[position + 8 : body_start])
             command.body = data[body_start:end]
             position = end
             yield command
@@ -89,6 +91,16 @@ class FrameBuffer:
                 raise ProtocolError(f"frame of {total} bytes: outside 4 to {self._max_frame_bytes}")
         self._chunks.append(rest)
         self._held = len(rest)
+
+    def _decode_header(self, serialize: int, header: bytes) -> Command:
+        if serialize == SerializeType.JSON:
+            try:
+                return _json_decoder.decode(header)
+            except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
+                raise ProtocolError(f"JSON header: {error}") from None
+        if serialize == SerializeType.ROCKETMQ:
+            return binary.decode(header, self._pairs)
+        raise ProtocolError(f"header of unknown type {serialize}")
 
 
 def encode(command: Command, serialize: SerializeType = SerializeType.JSON) -> bytes:
@@ -114,16 +126,3 @@ def _encode_json(command: Command) -> bytes:
     fields["serializeTypeCurrentRPC"] = "JSON"
     fields["version"] = command.version
     return _json_encoder.encode(fields)
-
-
-def _decode_header(serialize: int, header: bytes) -> Command:
-    if serialize == SerializeType.JSON:
-        try:
-            command = _json_decoder.decode(header)
-        except (msgspec.MsgspecError, RecursionError, UnicodeDecodeError) as error:
-            raise ProtocolError(f"JSON header: {error}") from None
-        command.ext = None
-        return command
-    if serialize == SerializeType.ROCKETMQ:
-        return binary.decode(header)
-    raise ProtocolError(f"header of unknown type {serialize}")

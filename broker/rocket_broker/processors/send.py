@@ -8,78 +8,50 @@ from __future__ import annotations
 
 import random
 from collections.abc import Awaitable
-from dataclasses import dataclass
 from typing import Final
 
 from rocket_broker.processors.hosts import host_bytes
+from rocket_broker.processors.rerouting import Target, rerouted
 from rocket_broker.settings import BrokerSettings
 from rocket_broker.state import Broker
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import Outgoing, Put
-from rocket_broker.topics import (
-    DLQ_PREFIX,
-    NOT_SENDABLE,
-    PERM_READ,
-    PERM_WRITE,
-    RETRY_PREFIX,
-    SCHEDULE_TOPIC,
-    check_name,
-)
+from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
-from rocket_wire import message_id, properties, record
+from rocket_wire import message_id, record
 from rocket_wire.bodies.topics import TopicConfig
 from rocket_wire.codes import ResponseCode
-from rocket_wire.command import Command
+from rocket_wire.command import ONEWAY, Command
 from rocket_wire.errors import ProtocolError, RequestError
 from rocket_wire.headers.send import SendMessage, SendMessageAnswer
 
-MAX_PROPERTIES_BYTES: Final = 32_767
-MAX_TOPIC_BYTES: Final = 127
-_PREPARED: Final = 0x4
-
-#: Properties that change where or how a message is stored: their messages take the long way (`_special`).
-_SPECIAL: Final = (
-    "DELAY\x01",
-    "TRAN_MSG\x01",
-    "TIMER_D",
-    "MSG_REGION\x01",
-    "POP_CK\x01",
-    "CLUSTER\x01",
-    "TRACE_ON\x01",
-)
-
-
-@dataclass(slots=True)
-class Target:
-    """Where a message goes and what it carries there."""
-
-    topic: str
-    queue_id: int
-    properties: str = ""
+_REMARKS: Final = {
+    ResponseCode.FLUSH_DISK_TIMEOUT: "the message is stored, but the disk did not confirm it within syncFlushTimeout",
+    ResponseCode.SLAVE_NOT_AVAILABLE: "the message is stored, but no slave is in reach to take it",
+    ResponseCode.FLUSH_SLAVE_TIMEOUT: "the message is stored, but no slave confirmed it within slaveTimeout",
+}
 
 
 def send_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
     """Stores one message; answers with its id and offset, now or when it is durable enough."""
-    settings = broker.config.settings
     config = _writable_topic(broker, header, connection)
     queue_id = _queue_id(config, header.queue_id)
-    _check_body(settings, request.body)
+    _check_body(broker.config.settings, request.body)
     text = header.properties or ""
-    if config.topic_name.startswith(RETRY_PREFIX) or any(map(text.__contains__, _SPECIAL)):
-        target = _special(broker, header, Target(header.topic, queue_id, text))
+    topic, stored_in = header.topic, queue_id
+    if _is_special(topic, text):
+        target = rerouted(broker, header, Target(topic, queue_id, text))
+        topic, stored_in, content = target.topic, target.queue_id, target.properties
     else:
-        target = Target(header.topic, queue_id, _stored_properties(broker, text))
-    encoded = target.properties.encode()
-    if len(encoded) > MAX_PROPERTIES_BYTES:
-        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, f"properties of {len(encoded)} bytes: 32767 are allowed")
+        content = _stored_properties(broker, text)
     put = append(
         broker,
         Outgoing(
-            topic=target.topic,
-            queue_id=target.queue_id,
+            topic=topic,
+            queue_id=stored_in,
             body=request.body,
-            properties=encoded,
+            properties=_encoded(content),
             sys_flag=header.sys_flag,
             flag=header.flag,
             born_timestamp=header.born_timestamp,
@@ -88,13 +60,13 @@ def send_message(broker: Broker, header: SendMessage, request: Command, connecti
             reconsume_times=header.reconsume_times or 0,
         ),
     )
-    if "WAIT\x01false" not in text:
+    if not does_not_wait(text):
         waiting = broker.acknowledgement.wait(put.position + put.size)
         if waiting is not None:
-            return _when(waiting, request, _answer_header(broker, put.position, queue_id, put.queue_offset))
-    if request.flag & 2:
+            return _when(waiting, request, _answer(broker, put.position, queue_id, put.queue_offset))
+    if request.flag & ONEWAY:
         return None
-    return _encoded_answer(broker, request, put, queue_id)
+    return broker.stamp.answers.encode(request.opaque, put.position, queue_id, put.queue_offset)
 
 
 def send_batch_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
@@ -211,70 +183,43 @@ def _check_body(settings: BrokerSettings, body: bytes) -> None:
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)
 
 
-def _stored_properties(broker: Broker, text: str) -> str:
-    """A plain message's properties with what the broker adds: where it was stored, and whether it is traced."""
-    settings = broker.config.settings
-    text = text.replace("WAIT\x01true\x02", "")
-    if text and not text.endswith("\x02"):
-        text = text.removesuffix("WAIT\x01true")
-        text = text if not text or text.endswith("\x02") else text + "\x02"
-    if "UNIQ_KEY\x01" not in text:
-        text += f"UNIQ_KEY\x01{broker.unique_keys.next(broker.now_ms())}\x02"
-    traced = "true" if settings.trace_on else "false"
+def _is_special(topic: str, text: str) -> bool:
+    """Whether a message may have to be stored otherwise than it came. Only its properties, read one by one, tell."""
     return (
-        f"{text}MSG_REGION\x01{settings.region_id}\x02TRACE_ON\x01{traced}\x02"
-        f"CLUSTER\x01{settings.broker_cluster_name}\x02"
+        "DELAY\x01" in text
+        or "TRAN_MSG\x01" in text
+        or "TIMER_D" in text
+        or "MSG_REGION\x01" in text
+        or "CLUSTER\x01" in text
+        or "POP_CK\x01" in text
+        or topic.startswith(RETRY_PREFIX)
     )
 
 
-def _special(broker: Broker, header: SendMessage, target: Target) -> Target:
-    """Messages that are not simply stored under their topic: retries, delays, half messages."""
-    settings = broker.config.settings
-    pairs = properties.decode(target.properties.encode())
-    if pairs.get("TRAN_MSG") == "true" and not (header.reconsume_times and "DELAY" in pairs):
-        remark = f"the broker[{settings.broker_ip1}] sending transaction message is forbidden"
-        raise RequestError(ResponseCode.NO_PERMISSION, remark)
-    pairs.pop("POP_CK", None)
-    if pairs.get("WAIT") == "true":
-        del pairs["WAIT"]
-    pairs.setdefault("UNIQ_KEY", broker.unique_keys.next(broker.now_ms()))
-    pairs["MSG_REGION"] = settings.region_id
-    pairs["TRACE_ON"] = "true" if settings.trace_on else "false"
-    pairs["CLUSTER"] = settings.broker_cluster_name
-    topic, queue_id = target.topic, target.queue_id
-    if topic.startswith(RETRY_PREFIX) and _is_spent(broker, header):
-        topic, queue_id = DLQ_PREFIX + topic.removeprefix(RETRY_PREFIX), 0
-        broker.topics.ensure(topic, 1, PERM_READ | PERM_WRITE)
-        pairs.pop("DELAY", None)
-    return delayed(broker, Target(topic, queue_id), pairs)
+def does_not_wait(text: str) -> bool:
+    """Whether these properties say WAIT=false: answer without waiting for disk and slaves."""
+    if "WAIT\x01false" not in text:
+        return False
+    return text.startswith("WAIT\x01false") or "\x02WAIT\x01false" in text
 
 
-def delayed(broker: Broker, target: Target, pairs: dict[str, str]) -> Target:
-    """The target with these properties; a message with a delay level goes to the schedule topic first (section 6.2)."""
-    level = _delay_level(broker, pairs)
-    if level > 0:
-        pairs["REAL_TOPIC"] = target.topic
-        pairs["REAL_QID"] = str(target.queue_id)
-        pairs["DELAY"] = str(level)
-        return Target(SCHEDULE_TOPIC, level - 1, properties.encode(pairs).decode())
-    if any(name in pairs for name in ("TIMER_DELIVER_MS", "TIMER_DELAY_MS", "TIMER_DELAY_SEC")):
-        remark = "accurate timer message is not enabled, timerWheelEnable is false"
-        raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
-    return Target(target.topic, target.queue_id, properties.encode(pairs).decode())
+def _stored_properties(broker: Broker, text: str) -> str:
+    """A plain message's properties as they are stored: WAIT=true dropped, the broker's own added (section 3.8)."""
+    if text and text[-1] != "\x02":
+        text += "\x02"
+    if "WAIT\x01true\x02" in text:
+        text = text.replace("\x02WAIT\x01true\x02", "\x02").removeprefix("WAIT\x01true\x02")
+    if "UNIQ_KEY\x01" not in text:
+        text = f"{text}UNIQ_KEY\x01{broker.unique_keys.next(broker.now_ms())}\x02"
+    return text + broker.stamp.properties
 
 
-def _delay_level(broker: Broker, pairs: dict[str, str]) -> int:
-    try:
-        return min(int(pairs.get("DELAY", "0")), len(broker.delay_levels))
-    except ValueError:
-        remark = f"property DELAY is {pairs['DELAY']!r}: a delay level is a number"
-        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark) from None
-
-
-def _is_spent(broker: Broker, header: SendMessage) -> bool:
-    group = broker.groups.require(header.topic.removeprefix(RETRY_PREFIX))
-    allowed = group.retry_max_times if header.max_reconsume_times is None else header.max_reconsume_times
-    return (header.reconsume_times or 0) > allowed
+def _encoded(content: str) -> bytes:
+    encoded = content.encode()
+    if len(encoded) > record.MAX_PROPERTIES_BYTES:
+        remark = f"properties of {len(encoded)} bytes: {record.MAX_PROPERTIES_BYTES} are allowed"
+        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)
+    return encoded
 
 
 async def _when(waiting: Awaitable[ResponseCode], request: Command, answer: SendMessageAnswer) -> Reply:
@@ -286,14 +231,7 @@ async def _when(waiting: Awaitable[ResponseCode], request: Command, answer: Send
     return reply
 
 
-_REMARKS: Final = {
-    ResponseCode.FLUSH_DISK_TIMEOUT: "the message is stored, but the disk did not confirm it within syncFlushTimeout",
-    ResponseCode.SLAVE_NOT_AVAILABLE: "the message is stored, but no slave is in reach to take it",
-    ResponseCode.FLUSH_SLAVE_TIMEOUT: "the message is stored, but no slave confirmed it within slaveTimeout",
-}
-
-
-def _answer_header(broker: Broker, position: int, queue_id: int, queue_offset: int) -> SendMessageAnswer:
+def _answer(broker: Broker, position: int, queue_id: int, queue_offset: int) -> SendMessageAnswer:
     settings = broker.config.settings
     return SendMessageAnswer(
         msg_id=message_id.offset_message_id(broker.store_host, position),
@@ -302,7 +240,3 @@ def _answer_header(broker: Broker, position: int, queue_id: int, queue_offset: i
         region=settings.region_id,
         trace_on=settings.trace_on,
     )
-
-
-def _encoded_answer(broker: Broker, request: Command, put: Put, queue_id: int) -> Reply:
-    return request.reply(_answer_header(broker, put.position, queue_id, put.queue_offset))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from rocket_broker.processors.send import Target, append, delayed
+from rocket_broker.processors.rerouting import Target, delayed
+from rocket_broker.processors.send import append
 from rocket_broker.state import Broker
 from rocket_broker.store.store import Outgoing
 from rocket_broker.topics import DLQ_PREFIX, PERM_READ, PERM_WRITE, RETRY_PREFIX

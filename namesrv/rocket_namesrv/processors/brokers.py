@@ -92,10 +92,10 @@ def broker_heartbeat(parts: Parts, header: BrokerHeartbeat, request: Command, co
 
 def query_data_version(parts: Parts, header: QueryDataVersion, request: Command, connection: Connection) -> Command:
     """Whether the broker must register anew. Asking shows that it lives."""
+    asked = DataVersion.decode(request.body)
     version = parts.routes.version(header.broker_addr)
     parts.routes.heartbeat(header.broker_addr, parts.clock())
-    is_changed = version is None or version != DataVersion.decode(request.body)
-    return request.reply(QueryDataVersionAnswer(is_changed), b"" if version is None else version.encode())
+    return request.reply(QueryDataVersionAnswer(asked != version), b"" if version is None else version.encode())
 
 
 def get_broker_member_group(

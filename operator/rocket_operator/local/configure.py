@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from rocket_operator.objects.processes import Process
+from rocket_client import Admin, RocketError
+from rocket_operator.objects.ports import CLIENTS
+from rocket_operator.objects.processes import LOOPBACK, Process
 
 
 async def configure(process: Process, settings: Mapping[str, str]) -> None:
-    """Raises OSError when the broker cannot be reached, ValueError when it refuses."""
-    raise ValueError("not yet")
+    """Returns when the broker has taken the settings over. Raises ValueError when it does not."""
+    try:
+        async with Admin(process.settings["namesrvAddr"]) as admin:
+            await admin.update_broker_config(f"{LOOPBACK}:{process.ports[CLIENTS]}", settings)
+    except RocketError as error:
+        raise ValueError(str(error)) from error

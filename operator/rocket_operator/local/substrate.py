@@ -30,7 +30,7 @@ from rocket_operator.rollout import Observed, Patience, Phase, Step, Verb
 
 Report = Callable[[str], None]
 Configure = Callable[[Process, Mapping[str, str]], Awaitable[None]]
-"""Makes a running broker take over settings; raises OSError or ValueError when it does not."""
+"""Makes a running broker take over settings; raises ValueError when it does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,7 +152,7 @@ class LocalSubstrate:
     async def _tell(self, child: Child, settings: Mapping[str, str]) -> None:
         try:
             await self._programs.configure(child.process, settings)
-        except (OSError, ValueError) as error:
+        except ValueError as error:
             child.refused |= settings.keys()
             self._report(f"{child.process.name} does not take {', '.join(settings)} over as it runs: {error}")
             return

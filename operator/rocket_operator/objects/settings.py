@@ -13,11 +13,12 @@ from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, Replication
 #: Keys that a running broker takes over by UPDATE_BROKER_CONFIG; any other change needs a restart.
 LIVE_KEYS = frozenset(
     {
-        "namesrvAddr", "autoCreateTopicEnable", "autoCreateSubscriptionGroup", "defaultTopicQueueNums",
+        "namesrvAddr", "flushDiskType", "autoCreateTopicEnable", "autoCreateSubscriptionGroup", "defaultTopicQueueNums",
         "maxMessageSize", "flushIntervalCommitLog", "syncFlushTimeout", "fileReservedTime", "deleteWhen",
-        "diskMaxUsedSpaceRatio", "defaultQueryMaxNum", "longPollingEnable", "shortPollingTimeMills", "slaveReadEnable",
-        "notifyConsumerIdsChangedEnable", "flushConsumerOffsetInterval", "traceOn", "slaveTimeout",
-        "haMaxGapNotInSync", "flushDelayOffsetInterval",
+        "diskMaxUsedSpaceRatio", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInMemory",
+        "defaultQueryMaxNum", "longPollingEnable", "shortPollingTimeMills", "slaveReadEnable",
+        "notifyConsumerIdsChangedEnable", "flushConsumerOffsetInterval", "traceOn", "rejectTransactionMessage",
+        "slaveTimeout", "haMaxGapNotInSync", "flushDelayOffsetInterval",
     }
 )  # fmt: skip
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,16 +24,18 @@ def clock() -> Clock:
 
 @pytest.fixture
 async def start_namesrv(tmp_path: Path, clock: Clock) -> AsyncIterator[StartNameServer]:
-    """Starts a name server with these settings; stopped with the test."""
+    """Starts a name server with these settings; `given` are the keys that count as chosen. Stopped with the test."""
     started: list[NameServer] = []
 
-    async def start(folder: str = "namesrv", **settings: object) -> NameServer:
+    async def start(folder: str = "namesrv", given: Iterable[str] = (), **settings: object) -> NameServer:
         paths = {
             "kv_config_path": str(tmp_path / folder / "kvConfig.json"),
             "config_store_path": str(tmp_path / folder / "namesrv.conf"),
         }
-        chosen = {"listen_port": 0, "bind_address": "127.0.0.1", "metrics_prom_exporter_port": 0} | paths | settings
-        server = NameServer(Configuration(NamesrvSettings(**chosen), {}), clock)  # type: ignore[arg-type] # kwargs
+        chosen: dict[str, Any] = (
+            {"listen_port": 0, "bind_address": "127.0.0.1", "metrics_prom_exporter_port": 0} | paths | settings
+        )
+        server = NameServer(Configuration(NamesrvSettings(**chosen), {}, frozenset(given)), clock)
         await server.start()
         started.append(server)
         return server

@@ -52,7 +52,7 @@ def members(table: RouteTable, name: str = "broker-a") -> dict[int, str]:
     return table.member_group("C", name).broker_addrs
 
 
-SLAVE = {"broker_addr": "a:9", "broker_id": 1}
+SLAVE: dict[str, Any] = {"broker_addr": "a:9", "broker_id": 1}
 
 
 def test_an_empty_table_knows_nothing() -> None:
@@ -304,7 +304,7 @@ def test_the_mapping_of_a_static_topic_comes_and_goes_with_its_group() -> None:
     assert route.topic_queue_mapping_by_broker is None
 
 
-ACTING = {"enable_acting_master": True}
+ACTING: dict[str, Any] = {"enable_acting_master": True}
 
 
 def test_a_group_that_lost_its_master_is_read_only_and_shows_an_acting_one() -> None:

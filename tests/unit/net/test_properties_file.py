@@ -179,6 +179,12 @@ def test_an_unknown_key_is_kept_and_named_with_the_likely_one() -> None:
     assert "n.conf:2: key queueColour means nothing here" in loaded.warnings[1]
 
 
+def test_a_key_set_to_its_default_still_counts_as_given() -> None:
+    before = load("listenPort=9876\nqueueColour=red")
+    assert before.given == {"listenPort", "queueColour"}
+    assert properties_file.update(before, [Entry("ratio", "1")], "request 318").given == before.given | {"ratio"}
+
+
 def test_the_last_of_two_lines_holds_and_the_log_says_so() -> None:
     loaded = load("listenPort=1\nlistenPort=2")
     assert loaded.settings.listen_port == 2

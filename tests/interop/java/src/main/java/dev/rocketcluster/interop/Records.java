@@ -50,8 +50,10 @@ final class Records {
     }
 
     private static void print(ByteBuffer record, int size) {
+        // Read from the bytes themselves: the decoder changes or hides them. The places hold for IPv4 hosts.
         int magic = record.getInt(4);
         int bodyCrc = record.getInt(8);
+        int sysFlag = record.getInt(36);
         int storedBodyLength = record.getInt(84);
         MessageExt message = MessageDecoder.decode(record, true, true);
         String body = new String(message.getBody(), StandardCharsets.UTF_8);
@@ -64,7 +66,7 @@ final class Records {
             .with("queueId", message.getQueueId())
             .with("queueOffset", message.getQueueOffset())
             .with("commitLogOffset", message.getCommitLogOffset())
-            .with("sysFlag", message.getSysFlag())
+            .with("sysFlag", sysFlag)
             .with("flag", message.getFlag())
             .with("bornTimestamp", message.getBornTimestamp())
             .with("bornHost", message.getBornHostString())

@@ -1,0 +1,111 @@
+"""What `make bench` runs: our broker under load, beside the ceiling of the load generator itself.
+
+    python benchmarks/run.py                    everything, about five minutes
+    python benchmarks/run.py --quick            a few cases, under half a minute
+    python benchmarks/run.py --only sends       one part: sends, pulls, memory or start
+
+Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rocket_bench import measurement, processes, report, servers
+from rocket_bench.case import PullCase, SendCase
+from rocket_bench.report import Report, Row
+from rocket_bench.servers import BUILD, Target
+
+
+class Part(StrEnum):
+    SENDS = "sends"
+    PULLS = "pulls"
+    MEMORY = "memory"
+    START = "start"
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="few cases, short")] = False,
+    only: Annotated[list[Part] | None, typer.Option(help="only this part; may be repeated")] = None,
+    messages: Annotated[int, typer.Option(help="stored before memory is read")] = 1_000_000,
+) -> None:
+    """Measures, prints a table, writes JSON. Exit status 1 when a send failed."""
+    parts = set(only or Part)
+    console = Console()
+    found = report.begin()
+    if Part.SENDS in parts:
+        measure_sends(found, quick=quick)
+    if Part.PULLS in parts:
+        measure_pulls(found, 50_000 if quick else 500_000)
+    if Part.MEMORY in parts:
+        measure_memory(found, 50_000 if quick else messages)
+    if Part.START in parts:
+        measure_start(found, runs=1 if quick else 5)
+    report.show(found, console)
+    console.print(f"written to {report.save(found, BUILD).relative_to(BUILD.parents[1])}")
+    for case, failure in report.failures(found).items():
+        console.print(f"[red]refused[/red] {case}: {failure}", highlight=False)
+    raise typer.Exit(1 if report.failures(found) else 0)
+
+
+def ours() -> AbstractContextManager[Target]:
+    return servers.cluster(servers.our_programs())
+
+
+def send_cases(target: Target, *, quick: bool) -> Iterator[SendCase]:
+    """Every case of the table, or the four that say most."""
+    bodies, shapes = ([128], [(1, 1), (8, 32)]) if quick else ([128, 1024], itertools.product([1, 8, 64], [1, 32]))
+    for body, (connections, in_flight), binary in itertools.product(bodies, shapes, [False, True]):
+        yield SendCase(
+            port=target.port,
+            pid=target.pid,
+            connections=connections,
+            in_flight=in_flight,
+            body_bytes=body,
+            binary=binary,
+            seconds=1.0 if quick else 3.0,
+        )
+
+
+def measure_sends(found: Report, *, quick: bool) -> None:
+    for server in (servers.echo(), ours()):
+        with server as target:
+            for case in send_cases(target, quick=quick):
+                found.sends.append(Row(target.name, case, measurement.run(case)))
+
+
+def measure_pulls(found: Report, messages: int) -> None:
+    with ours() as target:
+        measurement.fill(target, messages)
+        found.pulls[target.name] = measurement.run(PullCase(port=target.port, pid=target.pid))
+
+
+def measure_memory(found: Report, messages: int) -> None:
+    with ours() as target:
+        at_start = processes.memory(target.pid)
+        measurement.fill(target, messages)
+        after = processes.memory(target.pid)
+        found.memory_mebibytes[target.name] = {
+            "anonymous at start": at_start.anonymous,
+            f"anonymous after {messages:,} messages": after.anonymous,
+            f"proportional after {messages:,} messages": after.proportional,
+            f"resident after {messages:,} messages": after.resident,
+        }
+
+
+def measure_start(found: Report, runs: int) -> None:
+    seconds = []
+    for _ in range(runs):
+        with ours() as target:
+            seconds.append(target.start_seconds)
+    found.start_seconds["ours"] = sorted(seconds)[len(seconds) // 2]
+
+
+if __name__ == "__main__":
+    typer.run(main)

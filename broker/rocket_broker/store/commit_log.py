@@ -1,0 +1,244 @@
+"""The commit log: one long sequence of records, cut into segment files of equal size.
+
+    commitlog/00000000000000000000   records ... | blank |    one segment, reserved on disk before it is written
+    commitlog/00000000001073741824   records ... | zeros      a file's name is its first position
+
+A record never crosses a segment's end and leaves at least 8 bytes for the blank record that fills it. Everything up
+to `end` is in the kernel: a killed process loses none of it. Everything up to `flushed` is on the disk.
+
+One thread appends. Any thread may read below `end` and may `sync`: `end` moves only after the bytes are written, and
+`active` changes in one assignment. The log is written by pwrite, never through a map, so that a disk error or a full
+disk is an exception here and not the death of the process.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from pathlib import Path
+
+from rocket_broker.store.errors import StoreError, refused
+from rocket_broker.store.files import File, OpenFiles, sync_folder
+from rocket_wire import record
+
+
+class CommitLog:
+    """`first` <= `flushed` <= `end` <= `limit`, all positions; `limit` is where the active segment ends."""
+
+    def __init__(self, folder: Path, segment_size: int, open_files: int, log: logging.Logger) -> None:
+        self.folder = folder
+        self.segment_size = segment_size
+        self.first = 0
+        self.flushed = 0
+        self.end = 0
+        self.limit = 0
+        self.active: tuple[int, File] | None = None
+        self._log = log
+        self._files = OpenFiles(open_files)
+        self._reserved: tuple[int, File] | None = None
+        self._making = threading.Lock()
+
+    # -- writing ----------------------------------------------------------------------------------------------------
+
+    def room(self, size: int) -> int:
+        """The position for a record of `size` bytes; goes on to the next segment where this one has no room for it.
+
+        Raises StoreFull and StoreError, and then nothing has changed.
+        """
+        if self.end + size + record.BLANK_BYTES <= self.limit:
+            return self.end
+        if size + record.BLANK_BYTES > self.segment_size:
+            raise StoreError(f"a record of {size} bytes does not fit in a segment of {self.segment_size}")
+        self._next_segment()
+        return self.end
+
+    def append(self, content: bytes) -> None:
+        """Writes at `end`, inside the active segment. Raises StoreFull and StoreError; then `end` has not moved."""
+        assert self.active is not None, "room() comes first"
+        base, file = self.active
+        try:
+            file.write(self.end - base, content)
+        except OSError as error:
+            self._wipe(file, self.end - base, len(content))
+            raise refused(f"cannot write {len(content)} bytes to {file.path}", error) from error
+        self.end += len(content)
+
+    def append_copy(self, content: bytes) -> None:
+        """Writes bytes of another log, blanks and all, which may cross segments' ends. Raises as `append`."""
+        at = 0
+        while at < len(content):
+            if self.end == self.limit:
+                self._next_segment()
+            piece = content[at : at + self.limit - self.end]
+            self.append(piece)
+            at += len(piece)
+
+    def _wipe(self, file: File, start: int, size: int) -> None:
+        """What may have been written of refused records must not be taken for records after a restart."""
+        try:
+            file.write(start, bytes(size))
+        except OSError as error:
+            self._log.error("what is left of a refused record in %s cannot be wiped: %s", file.path, error)
+
+    def _next_segment(self) -> None:
+        base = self.limit
+        with self._making:
+            file = self._reserved[1] if self._reserved and self._reserved[0] == base else self._make(base)
+            self._reserved = None
+        if self.active is not None and self.end < base:
+            try:
+                self.active[1].write(self.end - self.active[0], record.blank(base - self.end))
+            except OSError as error:
+                self._reserved = (base, file)
+                raise refused(f"cannot end segment {self.active[1].path}", error) from error
+        self.active = (base, file)
+        self.limit = base + self.segment_size
+        self.end = base
+
+    def _make(self, base: int) -> File:
+        path = self.path(base)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            file = File(path, os.O_RDWR | os.O_CREAT)
+            try:
+                os.posix_fallocate(file.fd, 0, self.segment_size)
+                file.sync()
+                sync_folder(self.folder)
+            except OSError:
+                os.unlink(path)
+                raise
+        except OSError as error:
+            raise refused(f"cannot reserve {self.segment_size} bytes for segment {path}", error) from error
+        return file
+
+    def reserve_ahead(self) -> None:
+        """Makes the next segment before it is needed, once the active one is three quarters full. In any thread."""
+        limit = self.limit
+        if self.active is None or limit - self.end > self.segment_size // 4:
+            return
+        with self._making:
+            if self._reserved is None and self.limit == limit:
+                try:
+                    self._reserved = (limit, self._make(limit))
+                except StoreError as error:
+                    self._log.error("%s", error)
+
+    # -- durability -------------------------------------------------------------------------------------------------
+
+    def sync(self) -> int:
+        """Makes everything written before the call durable; returns up to where. OSError: nobody can say any more."""
+        end, flushed = self.end, self.flushed
+        if flushed < end:
+            for base in range(self.base_of(flushed), end, self.segment_size):
+                self.file(base).sync()
+            self.flushed = max(self.flushed, end)
+        return self.flushed
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def read(self, position: int, size: int, *, may_block: bool = True) -> bytearray | None:
+        """Bytes of one segment; fewer than asked where there are no more. None where the disk must be waited for.
+
+        Raises StoreError when the position is not in the log (any more) or cannot be read.
+        """
+        base = self.base_of(position)
+        if not self.first <= position < self.end:
+            raise StoreError(f"position {position} is not in the log, which has {self.first} to {self.end}")
+        size = min(size, base + self.segment_size - position, self.end - position)
+        try:
+            return self.file(base).read(position - base, size, may_block=may_block)
+        except OSError as error:
+            raise refused(f"cannot read {size} bytes at position {position}", error) from error
+
+    def file(self, base: int) -> File:
+        """The segment that begins at `base`."""
+        active = self.active
+        if active is not None and active[0] == base:
+            return active[1]
+        return self._files.get(self.path(base))
+
+    def base_of(self, position: int) -> int:
+        """Where the segment of a position begins."""
+        return position - position % self.segment_size
+
+    def path(self, base: int) -> str:
+        """The file of the segment that begins at `base`."""
+        return f"{self.folder}/{base:020d}"
+
+    # -- opening, cutting, closing ----------------------------------------------------------------------------------
+
+    def load(self) -> list[int]:
+        """Finds the segments and returns where each begins. Raises StoreError when they cannot be a log.
+
+        A last segment that is too short was being made or cut when the process died: it is filled up with zeros.
+        """
+        names = sorted(name for name in os.listdir(self.folder) if name.isdigit()) if self.folder.is_dir() else []
+        while names and os.path.getsize(self.folder / names[-1]) == 0:
+            os.unlink(self.folder / names.pop())
+        bases = [int(name) for name in names]
+        for number, base in enumerate(bases):
+            size = os.path.getsize(self.folder / names[number])
+            if base != bases[0] + number * self.segment_size or base % self.segment_size:
+                raise StoreError(f"{self.folder}: segment {names[number]} does not follow the one before it")
+            if size > self.segment_size or (size < self.segment_size and number < len(bases) - 1):
+                raise StoreError(
+                    f"{self.folder / names[number]} has {size} bytes, mappedFileSizeCommitLog says {self.segment_size}"
+                )
+        if bases:
+            self._fill(bases[-1])
+            self.first = bases[0]
+            self.end = self.limit = bases[-1] + self.segment_size  # until recovery has found the true end
+        return bases
+
+    def cut(self, end: int) -> None:
+        """Ends the log at `end`: what is behind it becomes zeros, segments behind it go. Raises OSError."""
+        base = self.base_of(end)
+        last = self.limit - self.segment_size
+        for dropped in range(last, base, -self.segment_size):
+            self._files.forget(self.path(dropped))
+            os.unlink(self.path(dropped))
+        if end == base and not os.path.exists(self.path(base)):  # the log ends exactly with a segment
+            self.active = None
+            self.limit = self.end = self.flushed = end
+            return
+        file = File(self.path(base))
+        os.ftruncate(file.fd, end - base)
+        os.posix_fallocate(file.fd, 0, self.segment_size)
+        file.sync()
+        sync_folder(self.folder)
+        self.active = (base, file)
+        self.limit = base + self.segment_size
+        self.end = self.flushed = end
+
+    def _fill(self, base: int) -> None:
+        file = File(self.path(base))
+        if file.size() < self.segment_size:
+            os.posix_fallocate(file.fd, 0, self.segment_size)
+
+    def begin_at(self, position: int) -> None:
+        """An empty log's first position, the beginning of a segment. Raises StoreError."""
+        if self.active is not None or self.end != self.first:
+            raise StoreError(f"the log is not empty: it has {self.first} to {self.end}")
+        if position % self.segment_size:
+            raise StoreError(
+                f"position {position} does not begin a segment of {self.segment_size} bytes: "
+                "mappedFileSizeCommitLog must be the master's"
+            )
+        self.first = self.flushed = self.end = self.limit = position
+
+    def drop_first(self) -> None:
+        """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on."""
+        path = self.path(self.first)
+        self.first += self.segment_size
+        self._files.forget(path)
+        os.unlink(path)
+
+    def close(self) -> None:
+        """Gives back the segment that was reserved and never used."""
+        with self._making:
+            if self._reserved is not None:
+                os.unlink(self.path(self._reserved[0]))
+                self._reserved = None
+        self.active = None
+        self._files.forget("")

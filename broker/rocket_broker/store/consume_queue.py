@@ -1,0 +1,328 @@
+"""Consume queues: for each queue of a topic, where its messages are in the commit log (protocol section 4.4).
+
+    consumequeue/<topic>/<queue id>/%020d     entries of 20 bytes: 8 position, 4 size, 8 tag code; zeros behind the last
+                                              a file's name is the byte its first entry has in the whole queue
+
+A file has its full size from the start, almost all of it a hole, as Apache's broker expects. Where a queue begins in
+the middle of a file, the entries before are (0, 2147483647, 0).
+
+New entries stay in memory, in the queue's `tail`, until `write_tails`; the log has them all, so nothing is lost if
+they never get there. No queue holds a map or a descriptor.
+
+Threads: one thread appends. Any thread may read or write tails out. The appending thread takes no lock: extending a
+bytearray and cutting its front are each one step under the interpreter's lock; `_trim` keeps a reader from seeing a
+tail that is cut while its `tail_offset` is not yet moved.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+from collections import deque
+from collections.abc import Iterator
+from pathlib import Path
+from struct import Struct
+from typing import Final
+
+from rocket_broker.store.errors import refused
+from rocket_broker.store.files import File, OpenFiles
+from rocket_broker.store.values import Entry, Put
+from rocket_wire import record
+
+ENTRY: Final = Struct(">qiq")
+ENTRY_BYTES: Final = 20
+BLANK_SIZE: Final = 0x7FFFFFFF
+_BLANK: Final = ENTRY.pack(0, BLANK_SIZE, 0)
+_TAIL_BYTES: Final = 256 * 1024
+SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
+
+
+class ConsumeQueue:
+    """One queue: it has the offsets from `min_offset` up to, not including, `max_offset`."""
+
+    __slots__ = ("is_schedule", "magic", "max_offset", "min_offset", "queue_id", "tail", "tail_offset", "topic",
+                 "topic_field")  # fmt: skip
+
+    def __init__(self, topic: str, queue_id: int) -> None:
+        self.topic = topic
+        self.queue_id = queue_id
+        self.topic_field = record.topic_field(topic)
+        self.magic = record.magic_for(self.topic_field)
+        self.is_schedule = topic == SCHEDULE_TOPIC
+        self.min_offset = 0
+        self.max_offset = 0
+        self.tail = bytearray()
+        self.tail_offset = 0
+
+
+class ConsumeQueues:
+    """All queues of a store, by topic and queue id, and their files under `folder`."""
+
+    def __init__(self, folder: Path, file_size: int, open_files: int, log: logging.Logger) -> None:
+        self.folder = folder
+        self.by_topic: dict[str, dict[int, ConsumeQueue]] = {}
+        self._file_bytes = file_size - file_size % ENTRY_BYTES
+        self._files = OpenFiles(open_files)
+        self._log = log
+        self._unwritten: deque[ConsumeQueue] = deque()
+        self._unsynced: set[str] = set()
+        self._trim = threading.Lock()
+        self._writing = threading.Lock()
+
+    def get(self, topic: str, queue_id: int) -> ConsumeQueue | None:
+        """The queue, if anything was ever stored in it."""
+        queues = self.by_topic.get(topic)
+        return None if queues is None else queues.get(queue_id)
+
+    def ensure(self, topic: str, queue_id: int) -> ConsumeQueue:
+        """The queue, empty if it is new. Raises ProtocolError for a topic no record can hold."""
+        queues = self.by_topic.get(topic)
+        if queues is None:
+            queues = self.by_topic[topic] = {}
+        queue = queues.get(queue_id)
+        if queue is None:
+            queue = queues[queue_id] = ConsumeQueue(topic, queue_id)
+        return queue
+
+    def all(self) -> Iterator[ConsumeQueue]:
+        """Every queue."""
+        for queues in list(self.by_topic.values()):
+            yield from list(queues.values())
+
+    # -- appending --------------------------------------------------------------------------------------------------
+
+    def append(self, queue: ConsumeQueue, put: Put) -> None:
+        """The entry of a stored message. What the log says about its offset holds, whatever the queue had there."""
+        if put.queue_offset != queue.max_offset:
+            self._realign(queue, put.queue_offset)
+        tail = queue.tail
+        tail.extend(ENTRY.pack(put.position, put.size, put.tags_code))
+        queue.max_offset += 1
+        if len(tail) == ENTRY_BYTES:  # asked after the entry is in: whoever empties the tail sees it or we see that
+            self._unwritten.append(queue)
+        elif len(tail) >= _TAIL_BYTES and self._writing.acquire(blocking=False):
+            try:
+                self._write_tail(queue)
+            except OSError as error:
+                self._log.error("%s", refused(f"queue {queue.topic}/{queue.queue_id} stays in memory", error))
+            finally:
+                self._writing.release()
+
+    def _realign(self, queue: ConsumeQueue, offset: int) -> None:
+        """Makes `offset` the next one: an emptied, a deleted and re-created, or a half copied queue goes on there."""
+        if offset < queue.max_offset:
+            self.truncate(queue, offset)
+        elif queue.max_offset == queue.min_offset:
+            self._begin_at(queue, offset)
+        else:
+            self._log.warning(
+                "queue %s/%d lacks the offsets %d to %d", queue.topic, queue.queue_id, queue.max_offset, offset - 1
+            )
+            with self._trim:
+                queue.tail.extend(_BLANK * (offset - queue.max_offset))
+                queue.max_offset = offset
+                self._unwritten.append(queue)
+
+    def _begin_at(self, queue: ConsumeQueue, offset: int) -> None:
+        within = offset * ENTRY_BYTES % self._file_bytes
+        with self._trim:
+            queue.tail[:] = _BLANK * (within // ENTRY_BYTES)
+            queue.tail_offset = offset - within // ENTRY_BYTES
+            queue.min_offset = queue.max_offset = offset
+            self._unwritten.append(queue)
+
+    def truncate(self, queue: ConsumeQueue, offset: int) -> None:
+        """Takes the entries from `offset` on out of the queue."""
+        with self._writing, self._trim:
+            if offset < queue.tail_offset:
+                self._zero(queue, offset)
+                queue.tail.clear()
+                queue.tail_offset = offset
+            else:
+                del queue.tail[(offset - queue.tail_offset) * ENTRY_BYTES :]
+            queue.max_offset = offset
+            queue.min_offset = min(queue.min_offset, offset)
+
+    def _zero(self, queue: ConsumeQueue, offset: int) -> None:
+        """Zeros in the file of `offset` from there on; the files behind it go."""
+        start = offset * ENTRY_BYTES
+        base = start - start % self._file_bytes
+        for name in self._names(queue):
+            path = self._path(queue, int(name))
+            if int(name) > base:
+                self._files.forget(path)
+                os.unlink(path)
+            elif int(name) == base:
+                file = self._files.get(path)
+                os.ftruncate(file.fd, start - base)
+                os.ftruncate(file.fd, self._file_bytes)
+                self._unsynced.add(path)
+
+    # -- reading ----------------------------------------------------------------------------------------------------
+
+    def entries(
+        self, queue: ConsumeQueue, offset: int, count: int, *, may_block: bool = True
+    ) -> list[tuple[int, int, int]] | None:
+        """Up to `count` (position, size, tag code) from `offset` on, at least one where there is one.
+
+        None where the disk would have to be waited for. Raises OSError, also where a file is missing.
+        """
+        count = min(count, queue.max_offset - offset)
+        if count <= 0:
+            return []
+        with self._trim:
+            at = (offset - queue.tail_offset) * ENTRY_BYTES
+            if at >= 0:
+                return list(ENTRY.iter_unpack(queue.tail[at : at + count * ENTRY_BYTES]))
+        start = offset * ENTRY_BYTES
+        base = start - start % self._file_bytes
+        size = min(count * ENTRY_BYTES, -at, base + self._file_bytes - start)
+        content = self._files.get(self._path(queue, base)).read(start - base, size, may_block=may_block)
+        return (
+            None if content is None else list(ENTRY.iter_unpack(content[: len(content) // ENTRY_BYTES * ENTRY_BYTES]))
+        )
+
+    def entry(self, queue: ConsumeQueue, offset: int) -> Entry | None:
+        """One entry, None where the queue has none at this offset."""
+        if not queue.min_offset <= offset < queue.max_offset:
+            return None
+        found = self.entries(queue, offset, 1)
+        return Entry(*found[0]) if found else None
+
+    # -- writing out ------------------------------------------------------------------------------------------------
+
+    def write_tails(self) -> None:
+        """Writes what is in memory to the files. In any thread. Raises OSError; then the rest stays in memory."""
+        for _ in range(len(self._unwritten)):
+            try:
+                queue = self._unwritten.popleft()
+            except IndexError:
+                return
+            try:
+                with self._writing:
+                    self._write_tail(queue)
+            except OSError:
+                self._unwritten.append(queue)
+                raise
+
+    def _write_tail(self, queue: ConsumeQueue) -> None:
+        content = bytes(queue.tail)
+        start = queue.tail_offset * ENTRY_BYTES
+        at = 0
+        while at < len(content):
+            base = (start + at) - (start + at) % self._file_bytes
+            piece = content[at : at + base + self._file_bytes - start - at]
+            path = self._path(queue, base)
+            self._files.create(path, self._file_bytes).write(start + at - base, piece)
+            self._unsynced.add(path)
+            at += len(piece)
+        with self._trim:
+            del queue.tail[: len(content)]
+            queue.tail_offset += len(content) // ENTRY_BYTES
+        if queue.tail:
+            self._unwritten.append(queue)
+
+    def sync(self) -> None:
+        """Makes the files durable. Raises OSError."""
+        while self._unsynced:
+            path = self._unsynced.pop()
+            try:
+                self._files.get(path).sync()
+            except FileNotFoundError:
+                continue  # deleted since
+
+    # -- opening, cleaning ------------------------------------------------------------------------------------------
+
+    def load(self, end: int) -> None:
+        """Finds every queue. Entries of records at or behind position `end` of the log do not count, and go."""
+        if not self.folder.is_dir():
+            return
+        for topic in os.scandir(self.folder):
+            if topic.is_dir():
+                for queue in os.scandir(topic.path):
+                    if queue.name.isdigit() and queue.is_dir():
+                        self._load(ConsumeQueue(topic.name, int(queue.name)), end)
+
+    def _load(self, queue: ConsumeQueue, end: int) -> None:
+        names = self._names(queue)
+        while names:
+            base = int(names[-1])
+            path = self._path(queue, base)
+            file = self._files.get(path)
+            if file.size() != self._file_bytes:  # was being made when the process died
+                os.ftruncate(file.fd, self._file_bytes)
+            count = self._count(file, end)
+            if count or len(names) == 1:
+                break
+            self._files.forget(path)
+            os.unlink(path)
+            names.pop()
+        if not names:
+            return
+        queue.max_offset = queue.tail_offset = base // ENTRY_BYTES + count
+        queue.min_offset = int(names[0]) // ENTRY_BYTES
+        if count < self._file_bytes // ENTRY_BYTES and any(file.read(count * ENTRY_BYTES, ENTRY_BYTES) or b""):
+            self._zero(queue, queue.max_offset)
+        self.by_topic.setdefault(queue.topic, {})[queue.queue_id] = queue
+
+    def _count(self, file: File, end: int) -> int:
+        """How many entries, from the first on, are of records before position `end`."""
+        low, high = 0, self._file_bytes // ENTRY_BYTES
+        while low < high:
+            middle = (low + high) // 2
+            position, size, _ = ENTRY.unpack(file.read(middle * ENTRY_BYTES, ENTRY_BYTES) or bytes(ENTRY_BYTES))
+            if size > 0 and 0 <= position < end:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
+    def drop_before(self, position: int) -> None:
+        """Corrects every queue's minimum after the log lost what was before `position`, and deletes files without use.
+
+        A queue's last file stays, so that its offsets go on where they were.
+        """
+        for queue in self.all():
+            low, high = queue.min_offset, queue.max_offset
+            while low < high:
+                middle = (low + high) // 2
+                found = self.entries(queue, middle, 1)
+                if found and found[0][1] != BLANK_SIZE and found[0][0] >= position:
+                    high = middle
+                else:
+                    low = middle + 1
+            queue.min_offset = low
+            keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
+            for name in self._names(queue):
+                if int(name) + self._file_bytes <= keep:
+                    self._files.forget(self._path(queue, int(name)))
+                    os.unlink(self._path(queue, int(name)))
+
+    def delete_topic(self, topic: str) -> None:
+        """Removes the topic's queues and their files."""
+        folder = f"{self.folder}/{topic}"
+        with self._writing:
+            for queue in self.by_topic.pop(topic, {}).values():
+                queue.tail.clear()
+            self._files.forget(f"{folder}/")
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def clear(self) -> None:
+        """Forgets every queue and deletes its files."""
+        for topic in list(self.by_topic):
+            self.delete_topic(topic)
+        if self.folder.is_dir():
+            shutil.rmtree(self.folder)
+
+    def close(self) -> None:
+        """Lets go of the files."""
+        self._files.forget("")
+
+    def _names(self, queue: ConsumeQueue) -> list[str]:
+        folder = f"{self.folder}/{queue.topic}/{queue.queue_id}"
+        return sorted(name for name in os.listdir(folder) if name.isdigit()) if os.path.isdir(folder) else []
+
+    def _path(self, queue: ConsumeQueue, base: int) -> str:
+        return f"{self.folder}/{queue.topic}/{queue.queue_id}/{base:020d}"

@@ -1,0 +1,112 @@
+"""Open files: whole writes, reads that do not wait for the disk, and a bound on how many are open.
+
+A descriptor lives exactly as long as somebody holds its File: a read in one thread is never cut short, or led to
+another file, by an eviction or a deletion in another.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+
+class File:
+    """One open file. Raises OSError like the calls it stands for."""
+
+    __slots__ = ("fd", "path")
+
+    def __init__(self, path: Path | str, flags: int = os.O_RDWR) -> None:
+        self.fd = -1
+        self.path = str(path)
+        self.fd = os.open(self.path, flags | os.O_CLOEXEC, 0o644)
+
+    def __del__(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
+
+    def read(self, start: int, size: int, *, may_block: bool = True) -> bytearray | None:
+        """`size` bytes from `start`, fewer only at the file's end. None where the disk would have to be waited for."""
+        buffer = bytearray(size)
+        try:
+            got = os.preadv(self.fd, (buffer,), start, 0 if may_block else os.RWF_NOWAIT)
+        except BlockingIOError:
+            return None
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP or may_block:
+                raise
+            may_block = True  # a file system that cannot say whether it would wait, such as an old tmpfs
+            got = os.preadv(self.fd, (buffer,), start)
+        if got == size:
+            return buffer
+        if not may_block:
+            return None
+        while got < size:
+            more = os.preadv(self.fd, (memoryview(buffer)[got:],), start + got)
+            if not more:
+                return buffer[:got]
+            got += more
+        return buffer
+
+    def write(self, start: int, content: bytes | bytearray) -> None:
+        """Writes all of `content`, or raises OSError having written any part of it."""
+        written = os.pwrite(self.fd, content, start)
+        while written < len(content):
+            written += os.pwrite(self.fd, memoryview(content)[written:], start + written)
+
+    def sync(self) -> None:
+        """Returns when what was written is on the disk."""
+        os.fdatasync(self.fd)
+
+    def size(self) -> int:
+        """Length in bytes."""
+        return os.fstat(self.fd).st_size
+
+
+class OpenFiles:
+    """Files by path, the least recently used closed first. Any thread may ask."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._files: OrderedDict[str, File] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, path: str) -> File:
+        """The open file at `path`. Raises FileNotFoundError and other OSErrors."""
+        with self._lock:
+            file = self._files.get(path)
+            if file is None:
+                file = self._files[path] = File(path)
+                if len(self._files) > self._limit:
+                    self._files.popitem(last=False)
+            else:
+                self._files.move_to_end(path)
+            return file
+
+    def create(self, path: str, size: int) -> File:
+        """The file at `path`, made with `size` zero bytes (without blocks of the disk) where it is not there."""
+        try:
+            return self.get(path)
+        except FileNotFoundError:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            file = File(path, os.O_RDWR | os.O_CREAT)
+            os.ftruncate(file.fd, size)
+            del file
+            return self.get(path)
+
+    def forget(self, prefix: str) -> None:
+        """Lets go of every file whose path begins so."""
+        with self._lock:
+            for path in [path for path in self._files if path.startswith(prefix)]:
+                del self._files[path]
+
+
+def sync_folder(folder: Path) -> None:
+    """Makes the creation and removal of files in `folder` durable."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)

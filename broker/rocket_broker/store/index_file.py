@@ -1,0 +1,152 @@
+"""One index file: where messages with a key are (protocol section 4.5).
+
+     0  40       header: 8 begin and 8 end store time (ms), 8 begin and 8 end position, 4 used slots, 4 count
+    40  4 each   slots: a key's hash modulo their number chooses one; it holds the newest entry's number
+     …  20 each  entries, from number 1: 4 hash, 8 position, 4 seconds since the begin, 4 number of the one before in
+                 the same slot
+
+The slots are reserved on disk and then mapped, so that a full disk cannot kill the process; entries are written, a
+batch at a time. Entries go first, then slots, then the header: a process killed in between leaves entries that the
+header does not count, and `undo` takes back what slots say about those.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+from pathlib import Path
+from struct import Struct
+from typing import Final, NamedTuple
+
+from rocket_broker.store.files import File
+
+_HEADER: Final = Struct(">qqqqii")
+_SLOT: Final = Struct(">i")
+_ENTRY: Final = Struct(">iqii")
+_ENTRY_BYTES: Final = 20
+_MAX_SECONDS: Final = 0x7FFFFFFF
+
+
+class Key(NamedTuple):
+    """One thing to be found: the hash of `topic#key` (not negative), where, and stored when (ms)."""
+
+    hash: int
+    position: int
+    timestamp: int
+
+
+class IndexFile:
+    """An index file with `slots` slots and room for entries 1 to `capacity` - 1. Raises OSError throughout."""
+
+    def __init__(self, path: Path, slots: int, capacity: int) -> None:
+        self.path = path
+        self.slots = slots
+        self.capacity = capacity
+        self._entries_start = _HEADER.size + slots * _SLOT.size
+        self._file = File(path, os.O_RDWR | os.O_CREAT)
+        total = self._entries_start + capacity * _ENTRY_BYTES
+        if self._file.size() < total:
+            os.ftruncate(self._file.fd, total)
+        os.posix_fallocate(self._file.fd, 0, self._entries_start)
+        self._map = mmap.mmap(self._file.fd, self._entries_start)
+        self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots, self.count = (
+            _HEADER.unpack_from(self._map)
+        )
+        self.count = max(1, self.count)
+
+    @property
+    def name(self) -> int:
+        """The file's name, which is a date, as a number."""
+        return int(self.path.name)
+
+    @property
+    def is_full(self) -> bool:
+        return self.count >= self.capacity
+
+    def put(self, keys: list[Key]) -> int:
+        """Adds keys, oldest first, and returns how many there was room for."""
+        keys = keys[: self.capacity - self.count]
+        if not keys:
+            return 0
+        if self.count == 1:
+            self.begin_time, self.begin_position = keys[0].timestamp, keys[0].position
+        begin, count, number = self.begin_time, self.count, self.count
+        newest: dict[int, int] = {}
+        entries = bytearray()
+        for key_hash, position, timestamp in keys:
+            slot = _HEADER.size + key_hash % self.slots * 4
+            before = newest.get(slot)
+            if before is None:
+                before = self._slot(slot, count)
+            seconds = min(max(0, timestamp - begin) // 1000, _MAX_SECONDS)
+            entries += _ENTRY.pack(key_hash, position, seconds, before)
+            newest[slot] = number
+            number += 1
+        self._file.write(self._entries_start + count * _ENTRY_BYTES, entries)
+        for slot, last in newest.items():
+            if not self._slot(slot, count):
+                self.used_slots += 1
+            _SLOT.pack_into(self._map, slot, last)
+        self.count = number
+        self.end_time, self.end_position = keys[-1].timestamp, keys[-1].position
+        self._write_header()
+        return len(keys)
+
+    def find(self, key_hash: int, begin: int, end: int, limit: int) -> list[int]:
+        """Positions of up to `limit` keys of this hash stored from `begin` to `end` (ms, to the second), newest first."""
+        positions: list[int] = []
+        number = self._slot(_HEADER.size + key_hash % self.slots * 4, self.count)
+        while number and len(positions) < limit:
+            found = self._entry(number)
+            if found is None:
+                break
+            found_hash, position, seconds, before = found
+            stored = self.begin_time + seconds * 1000
+            if stored + 1000 <= begin:
+                break
+            if found_hash == key_hash and stored <= end:
+                positions.append(position)
+            number = before if 0 < before < number else 0
+        return positions
+
+    def undo(self, count: int) -> None:
+        """Takes back everything from entry number `count` on, whatever the header says."""
+        number = count
+        undone = []
+        while number < self.capacity and (found := self._entry(number)) is not None and any(found):
+            undone.append(found)
+            number += 1
+        for key_hash, _, _, before in reversed(undone):
+            number -= 1
+            slot = _HEADER.size + key_hash % self.slots * 4
+            if _SLOT.unpack_from(self._map, slot)[0] == number:
+                _SLOT.pack_into(self._map, slot, before)
+        self._file.write(self._entries_start + count * _ENTRY_BYTES, bytes(len(undone) * _ENTRY_BYTES))
+        self.count = count
+        last = self._entry(count - 1) if count > 1 else None
+        self.end_position = last[1] if last else 0
+        self.end_time = self.begin_time + last[2] * 1000 if last else 0
+        self._write_header()
+
+    def _slot(self, at: int, count: int) -> int:
+        """The newest entry of a slot; 0 where it has none, or one that does not exist."""
+        number: int = _SLOT.unpack_from(self._map, at)[0]
+        return number if 0 < number < count else 0
+
+    def _entry(self, number: int) -> tuple[int, int, int, int] | None:
+        content = self._file.read(self._entries_start + number * _ENTRY_BYTES, _ENTRY_BYTES)
+        if content is None or len(content) < _ENTRY_BYTES:
+            return None
+        key_hash, position, seconds, before = _ENTRY.unpack(content)
+        return key_hash, position, seconds, before
+
+    def _write_header(self) -> None:
+        _HEADER.pack_into(
+            self._map, 0, self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots,
+            self.count,
+        )  # fmt: skip
+
+    def sync(self) -> None:
+        """Makes entries, slots and header durable."""
+        self._map.flush()
+        self._file.sync()

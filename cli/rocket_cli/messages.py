@@ -1,0 +1,99 @@
+"""`rocketctl send` and `consume`: messages by hand, to and from any cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Annotated
+
+import msgspec
+import typer
+
+from rocket_cli.console import Namesrv, out, refusing
+from rocket_client import FromWhere, InvalidMessage, Message, Producer, PushConsumer, ReceivedMessage
+
+Topic = Annotated[str, typer.Argument(show_default=False)]
+
+
+class Begin(StrEnum):
+    """Where a consumer group begins that has no offsets yet."""
+
+    FIRST = "first"
+    LAST = "last"
+
+
+def send(
+    topic: Topic,
+    body: Annotated[str, typer.Argument(help="The text, or - for one message from each line of standard input.")],
+    namesrv: Namesrv = "localhost:9876",
+    tag: Annotated[str | None, typer.Option(help="By which consumers may choose.")] = None,
+    key: Annotated[list[str] | None, typer.Option(help="For looking it up later; may be repeated.")] = None,
+    delay_level: Annotated[int, typer.Option(min=0, max=18, help="1 is a second, 18 two hours; 0 is at once.")] = 0,
+) -> None:
+    """Send a text to TOPIC."""
+    texts = (line.rstrip("\n") for line in sys.stdin) if body == "-" else iter([body])
+    with refusing():
+        messages = (Message(topic, text, tags=tag, keys=key, delay_level=delay_level) for text in texts)
+        asyncio.run(_send(namesrv, messages))
+
+
+async def _send(namesrv: str, messages: Iterable[Message]) -> None:
+    async with Producer(namesrv, group="rocketctl") as producer:
+        for message in messages:
+            result = await producer.send(message)
+            where = f"{result.queue.broker_name} queue {result.queue.queue_id} offset {result.queue_offset}"
+            out.print(f"{result.status.name}  {result.message_id}  {where}", markup=False, soft_wrap=True)
+
+
+def consume(
+    topic: Topic,
+    namesrv: Namesrv = "localhost:9876",
+    group: Annotated[str, typer.Option(help="The consumer group; it goes on where it stopped.")] = "rocketctl",
+    tags: Annotated[str, typer.Option(help='Which messages: "*", or "TagA || TagB".')] = "*",
+    begin: Annotated[Begin, typer.Option(help="Where a group begins that is new.")] = Begin.FIRST,
+    count: Annotated[int, typer.Option(min=0, help="Stop after so many; 0 is never.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print the messages of TOPIC as they come, until Ctrl-C."""
+    where = FromWhere.FIRST if begin is Begin.FIRST else FromWhere.LAST
+    with refusing(), contextlib.suppress(KeyboardInterrupt):
+        asyncio.run(_consume(PushConsumer(namesrv, group, from_where=where), (topic, tags), count, as_json))
+
+
+async def _consume(consumer: PushConsumer, subscription: tuple[str, str], count: int, as_json: bool) -> None:
+    printed = 0
+    async with consumer:
+        await consumer.subscribe(*subscription)
+        async for message in consumer:
+            out.print(json_line(message) if as_json else text_line(message), markup=False, soft_wrap=True)
+            printed += 1
+            if printed == count:
+                break
+
+
+def text_line(message: ReceivedMessage) -> str:
+    """A message for people: when and where it was stored, its tag, its text."""
+    stored = datetime.fromtimestamp(message.store_timestamp / 1000, UTC).astimezone().strftime("%H:%M:%S.%f")[:-3]
+    place = f"{message.broker_name}/{message.queue_id}@{message.queue_offset}"
+    tag = f" [{message.tags}]" if message.tags else ""
+    return f"{stored} {place}{tag} {message.body.decode('utf-8', 'backslashreplace')}"
+
+
+def json_line(message: ReceivedMessage) -> str:
+    """A message for programs; a body that is no UTF-8 text has its odd bytes escaped."""
+    fields = {
+        "topic": message.topic,
+        "broker": message.broker_name,
+        "queue": message.queue_id,
+        "offset": message.queue_offset,
+        "messageId": message.message_id,
+        "stored": message.store_timestamp,
+        "reconsumeTimes": message.reconsume_times,
+        "properties": message.properties,
+        "body": message.body.decode("utf-8", "backslashreplace"),
+    }
+    return msgspec.json.encode(fields).decode()

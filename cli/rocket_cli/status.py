@@ -1,0 +1,86 @@
+"""`rocketctl status`: the brokers of a cluster as its name servers know them, and how each does."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from rich.table import Table
+
+from rocket_cli.console import Namesrv, out, refusing
+from rocket_client import Admin, RocketError
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerStatus:
+    """One broker. `figures` is its runtime information; None when it does not answer, and `problem` says why."""
+
+    cluster: str
+    broker_name: str
+    broker_id: int
+    address: str
+    figures: Mapping[str, str] | None
+    problem: str = ""
+
+
+def status(namesrv: Namesrv = "localhost:9876") -> None:
+    """Show every registered broker, and what it says of itself."""
+    with refusing():
+        found = asyncio.run(_status(namesrv))
+    if found:
+        out.print(status_table(found))
+    else:
+        out.print("No broker is registered.")
+
+
+async def _status(namesrv: str) -> list[BrokerStatus]:
+    async with Admin(namesrv) as admin:
+        cluster = await admin.cluster()
+        known = [
+            (broker.cluster, broker.broker_name, number, address)
+            for _, broker in sorted(cluster.broker_addr_table.items())
+            for number, address in sorted(broker.broker_addrs.items())
+        ]
+        return list(await asyncio.gather(*(_ask(admin, *one) for one in known)))
+
+
+async def _ask(admin: Admin, cluster: str, broker_name: str, broker_id: int, address: str) -> BrokerStatus:
+    try:
+        return BrokerStatus(cluster, broker_name, broker_id, address, await admin.broker_runtime(address))
+    except RocketError as error:
+        return BrokerStatus(cluster, broker_name, broker_id, address, None, str(error))
+
+
+def status_table(brokers: Sequence[BrokerStatus]) -> Table:
+    table = Table("cluster", "broker", "role", "address", "version", "in/s", "out/s", "messages today")
+    for broker in brokers:
+        role = "master" if broker.broker_id == 0 else f"slave {broker.broker_id}"
+        table.add_row(broker.cluster, broker.broker_name, role, broker.address, *_figures(broker))
+    return table
+
+
+def _figures(broker: BrokerStatus) -> tuple[str, ...]:
+    if broker.figures is None:
+        return (f"[red]{broker.problem}[/red]",)
+    figures = broker.figures
+    today = _number(figures, "msgPutTotalTodayNow") - _number(figures, "msgPutTotalTodayMorning")
+    return (
+        figures.get("brokerVersionDesc", "?"),
+        _rate(figures, "putTps"),
+        _rate(figures, "getTransferredTps"),
+        str(today),
+    )
+
+
+def _rate(figures: Mapping[str, str], key: str) -> str:
+    """The first of the rates over 10, 60 and 600 seconds."""
+    try:
+        return f"{float(figures[key].split()[0]):.1f}"
+    except (KeyError, IndexError, ValueError):
+        return "?"
+
+
+def _number(figures: Mapping[str, str], key: str) -> int:
+    text = figures.get(key, "0")
+    return int(text) if text.isdigit() else 0

@@ -1,0 +1,114 @@
+"""`rocketctl topic`: list, create and delete topics, and see what is in them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from rocket_cli.console import Namesrv, out, refusing
+from rocket_client import Admin, MessageQueue
+from rocket_wire.bodies.stats import TopicOffset
+
+app = typer.Typer(help="List, create and delete topics, and see what is in them.", no_args_is_help=True)
+
+Topic = Annotated[str, typer.Argument(show_default=False)]
+
+
+@app.command("list")
+def list_topics(
+    namesrv: Namesrv = "localhost:9876",
+    everything: Annotated[bool, typer.Option("--all", help="Retry, dead letter and system topics too.")] = False,
+) -> None:
+    """Print the names of all topics."""
+    with refusing():
+        for name in asyncio.run(_list(namesrv, everything)):
+            out.print(name, markup=False, soft_wrap=True)
+
+
+async def _list(namesrv: str, everything: bool) -> list[str]:
+    async with Admin(namesrv) as admin:
+        names = await admin.topics()
+        cluster = await admin.cluster()
+    # A broker makes topics called like itself and like its cluster (protocol section 6.1).
+    made_by_brokers = cluster.broker_addr_table.keys() | cluster.cluster_addr_table.keys()
+    return [name for name in names if everything or not (is_internal(name) or name in made_by_brokers)]
+
+
+def is_internal(topic: str) -> bool:
+    """Whether a topic is the system's own (protocol section 6.1)."""
+    prefixes = (
+        "%",
+        "RMQ_SYS_",
+        "rmq_sys_",
+        "SCHEDULE_TOPIC_",
+        "OFFSET_MOVED_EVENT",
+        "BenchmarkTest",
+        "SELF_TEST_TOPIC",
+    )
+    return topic == "TBW102" or topic.startswith(prefixes) or topic.endswith("_REPLY_TOPIC")
+
+
+@app.command()
+def create(
+    topic: Topic,
+    namesrv: Namesrv = "localhost:9876",
+    queues: Annotated[int, typer.Option(min=1, max=10_000, help="How many queues on each master.")] = 8,
+) -> None:
+    """Make TOPIC on every master, or give it another number of queues."""
+    with refusing():
+        asyncio.run(_create(namesrv, topic, queues))
+    out.print(f"{topic} has {queues} queues on each master", markup=False)
+
+
+async def _create(namesrv: str, topic: str, queues: int) -> None:
+    async with Admin(namesrv) as admin:
+        await admin.create_topic(topic, queues=queues)
+
+
+@app.command()
+def delete(
+    topic: Topic,
+    namesrv: Namesrv = "localhost:9876",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Delete TOPIC everywhere. Its messages are gone."""
+    if not yes:
+        typer.confirm(f"Delete {topic} and all its messages?", abort=True)
+    with refusing():
+        asyncio.run(_delete(namesrv, topic))
+    out.print(f"{topic} is deleted", markup=False)
+
+
+async def _delete(namesrv: str, topic: str) -> None:
+    async with Admin(namesrv) as admin:
+        await admin.delete_topic(topic)
+
+
+@app.command()
+def stats(topic: Topic, namesrv: Namesrv = "localhost:9876") -> None:
+    """Show how many messages each queue of TOPIC holds."""
+    with refusing():
+        out.print(stats_table(asyncio.run(_stats(namesrv, topic))))
+
+
+async def _stats(namesrv: str, topic: str) -> dict[MessageQueue, TopicOffset]:
+    async with Admin(namesrv) as admin:
+        return await admin.topic_stats(topic)
+
+
+def stats_table(queues: Mapping[MessageQueue, TopicOffset]) -> Table:
+    table = Table("broker", "queue", "first offset", "next offset", "messages", "last stored", show_footer=True)
+    for queue, offset in sorted(queues.items()):
+        stored = datetime.fromtimestamp(offset.last_update_timestamp / 1000, UTC).astimezone()
+        when = f"{stored:%Y-%m-%d %H:%M:%S}" if offset.last_update_timestamp else "never"
+        count = offset.max_offset - offset.min_offset
+        table.add_row(
+            queue.broker_name, str(queue.queue_id), str(offset.min_offset), str(offset.max_offset), str(count), when
+        )
+    table.columns[4].footer = str(sum(offset.max_offset - offset.min_offset for offset in queues.values()))
+    return table

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import socket
 import subprocess
 import sys
@@ -187,9 +188,20 @@ def first_send(port: int, running: subprocess.Popen[bytes]) -> float:
     raise AssertionError("unreachable: the loop ends by ServerFailed")
 
 
-def _until_ended(running: subprocess.Popen[bytes]) -> Iterator[None]:
+def wait_line(
+    running: subprocess.Popen[bytes], log: Path, pattern: re.Pattern[str], seen: int, seconds: float
+) -> re.Match[str]:
+    """The next line of a program's output that fits, after `seen` such lines. Raises ServerFailed when none comes."""
+    for _ in _until_ended(running, seconds):
+        found = list(pattern.finditer(log.read_text(errors="replace")))
+        if len(found) > seen:
+            return found[seen]
+    raise AssertionError("unreachable: the loop ends by ServerFailed")
+
+
+def _until_ended(running: subprocess.Popen[bytes], seconds: float = _START_SECONDS) -> Iterator[None]:
     """One turn every few milliseconds, for as long as it makes sense to try."""
-    deadline = time.monotonic() + _START_SECONDS
+    deadline = time.monotonic() + seconds
     while time.monotonic() < deadline and running.poll() is None:
         yield
         time.sleep(0.005)

@@ -9,6 +9,8 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
+
 from rocket_broker import saved
 from rocket_broker.settings import FORBIDDEN_KEYS, LIVE_KEYS, BrokerSettings, complete
 from rocket_net import properties_file
@@ -75,13 +77,14 @@ def read(path: Path | None, namesrv: str | None = None) -> LiveConfig:
     """
     entries = properties_file.parse(path.read_bytes(), str(path)) if path is not None else []
     if namesrv is not None:
+        entries = [entry for entry in entries if entry.key != "namesrvAddr"]
         entries.append(Entry("namesrvAddr", namesrv))
     source = str(path) if path is not None else "settings"
     configuration = properties_file.load(BrokerSettings, entries, source)
     for warning in configuration.warnings:
         log.warning("%s", warning)
     try:
-        settings = complete(configuration.settings)
+        settings = complete(configuration.settings, is_role_given="brokerRole" in configuration.given)
     except ValueError as error:
         raise SettingsError([Problem(source, 0, "", None, str(error))]) from None
-    return LiveConfig(Configuration(settings, configuration.unknown), path)
+    return LiveConfig(msgspec.structs.replace(configuration, settings=settings), path)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from rocket_broker.saved import Saver
@@ -28,24 +28,33 @@ _RETRY_SECONDS: Final = 1.0
 
 
 class DelayOffsets:
-    """The next offset to deliver by level, as delayOffset.json has it."""
+    """The next offset to deliver by level: `table` as it is, `durable` as delayOffset.json may say it.
+
+    What was delivered must be on disk before the file says that it was, or a power failure between the two would lose
+    the message. So `durable` follows `table` only after the log is synced.
+    """
 
     def __init__(self) -> None:
         self.table: dict[int, int] = {}
+        self.durable: dict[int, int] = {}
         self.version = DataVersion()
 
     def encode(self) -> bytes:
         """delayOffset.json."""
-        return DelayOffsetSerializeWrapper(offset_table=self.table, data_version=self.version).encode()
+        return DelayOffsetSerializeWrapper(offset_table=self.durable, data_version=self.version).encode()
 
     def restore(self, saved: DelayOffsetSerializeWrapper) -> None:
         """Takes over a saved or fetched table."""
         self.table = dict(saved.offset_table)
+        self.durable = dict(saved.offset_table)
         self.version = saved.data_version or DataVersion()
 
 
 class DelayService:
-    """Delivers due messages while it runs. `deliver` stores a message and wakes who waits for it."""
+    """Delivers due messages while it runs.
+
+    `deliver` stores a message and wakes who waits for it; `synced` returns when all that is stored is on disk.
+    """
 
     def __init__(
         self,
@@ -53,12 +62,14 @@ class DelayService:
         offsets: DelayOffsets,
         saver: Saver,
         deliver: Callable[[Outgoing], object],
+        synced: Callable[[], Awaitable[None]],
         now_ms: Callable[[], int],
     ) -> None:
         self._store = store
         self._offsets = offsets
         self._saver = saver
         self._deliver = deliver
+        self._synced = synced
         self._now_ms = now_ms
         self._wake: dict[int, asyncio.Event] = {}
 
@@ -77,11 +88,12 @@ class DelayService:
             tasks.create_task(self._save_every(save_seconds), name="delay offsets")
 
     async def _save_every(self, seconds: float) -> None:
-        saved = self._offsets.version
         while True:
             await asyncio.sleep(seconds)
-            if self._offsets.version != saved:
-                saved = self._offsets.version
+            delivered = dict(self._offsets.table)
+            if delivered != self._offsets.durable:
+                await self._synced()
+                self._offsets.durable = delivered
                 self._saver.save()
 
     async def _serve(self, level: int) -> None:

@@ -77,7 +77,10 @@ class Saver:
         self._task: asyncio.Task[None] | None = None
 
     def save(self) -> asyncio.Future[None]:
-        """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case."""
+        """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case.
+
+        Several callers share it: await it through `asyncio.shield`.
+        """
         if self._waiting is None:
             self._waiting = asyncio.get_running_loop().create_future()
             self._waiting.add_done_callback(_retrieve)

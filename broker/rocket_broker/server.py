@@ -83,7 +83,12 @@ class BrokerServer:
         self.slave = Slave(config, self.store, self.link, self._log_grew)
         self.metadata = MetadataFollower(self.link, self._metadata())
         self.delay = DelayService(
-            self.store, self.delay_offsets, self.savers["delays"], lambda message: append(self.broker, message), _now_ms
+            self.store,
+            self.delay_offsets,
+            self.savers["delays"],
+            lambda message: append(self.broker, message),
+            lambda: self.durability.wait(self.store.max_position),
+            _now_ms,
         )
         self.broker.delay_arrived = self.delay.arrived
         self._servers: list[Server] = []
@@ -127,9 +132,10 @@ class BrokerServer:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loop_delay.stop()
         await self._health.stop()
+        self.store.close()
+        self.delay_offsets.durable = dict(self.delay_offsets.table)
         for saver in self.savers.values():
             saver.save_now()
-        self.store.close()
 
     def connections(self) -> int:
         """Open connections of clients."""

@@ -6,6 +6,7 @@ has no meaning in this broker: it is named in a warning at the start and shown b
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from enum import StrEnum
@@ -21,6 +22,11 @@ Port = Annotated[int, Meta(ge=0, le=65535)]
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
 Percent = Annotated[int, Meta(ge=1, le=100)]
+#: The fast listener is two ports below, replication one above.
+ListenPort = Annotated[int, Meta(ge=3, le=65534)]
+Delays = Annotated[
+    str, Meta(pattern=r"^\s*[0-9]+[smhd](\s+[0-9]+[smhd])*\s*$", description="a list such as 1s 5s 1m 2h")
+]
 
 
 class BrokerRole(StrEnum):
@@ -46,7 +52,7 @@ class BrokerSettings(Settings, frozen=True):
     broker_id: Count = 0
     broker_role: BrokerRole = BrokerRole.ASYNC_MASTER
     namesrv_addr: str = ""
-    listen_port: Port = 10911
+    listen_port: ListenPort = 10911
     bind_address: str = "0.0.0.0"
     broker_ip1: str = field(default="", name="brokerIP1")
     broker_ip2: str = field(default="", name="brokerIP2")
@@ -68,7 +74,7 @@ class BrokerSettings(Settings, frozen=True):
     delete_when: str = "04"
     disk_max_used_space_ratio: Percent = 75
     max_message_size: Positive = 4 * 1024 * 1024
-    message_delay_level: str = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
+    message_delay_level: Delays = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
     flush_delay_offset_interval: Positive = 10_000
 
     default_topic_queue_nums: Positive = 8
@@ -152,23 +158,23 @@ LIVE_KEYS: Final = frozenset(
 FORBIDDEN_KEYS: Final = frozenset({"configBlackList", "brokerConfigPath"})
 
 
-def complete(settings: BrokerSettings) -> BrokerSettings:
+def complete(settings: BrokerSettings, *, is_role_given: bool = False) -> BrokerSettings:
     """The settings with what follows from others filled in: role and id, addresses, folders.
 
     A master's id is 0 whatever the file says, as in Apache's; an id above 0 alone makes a slave. Raises ValueError.
     """
     role = settings.broker_role
-    if role is BrokerRole.ASYNC_MASTER and settings.broker_id > 0:
+    if settings.broker_id > 0 and not is_role_given:
         role = BrokerRole.SLAVE
     if role is BrokerRole.SLAVE and settings.broker_id == 0:
         raise ValueError("brokerRole=SLAVE needs a brokerId above 0: 0 is the master")
-    ip1 = settings.broker_ip1 or local_address()
+    ip1 = numeric_address(settings.broker_ip1) or local_address()
     return msgspec.structs.replace(
         settings,
         broker_role=role,
         broker_id=settings.broker_id if role is BrokerRole.SLAVE else 0,
         broker_ip1=ip1,
-        broker_ip2=settings.broker_ip2 or ip1,
+        broker_ip2=numeric_address(settings.broker_ip2) or ip1,
         ha_listen_port=settings.ha_listen_port or settings.listen_port + 1,
         namesrv_addr=settings.namesrv_addr or os.environ.get("NAMESRV_ADDR", ""),
         store_path_root_dir=settings.store_path_root_dir or str(Path.home() / "store"),
@@ -180,10 +186,22 @@ def complete(settings: BrokerSettings) -> BrokerSettings:
 def delay_levels(text: str) -> tuple[int, ...]:
     """Milliseconds of each level of `messageDelayLevel`, such as "1s 5s 2h". Raises ValueError."""
     units = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+    words = text.split()
+    if not words or not all(word[:-1].isdecimal() and word[-1] in units for word in words):
+        raise ValueError(f"messageDelayLevel: {text!r} is not a list such as '1s 5s 1m 2h'")
+    return tuple(int(word[:-1]) * units[word[-1]] for word in words)
+
+
+def numeric_address(host: str) -> str:
+    """The address of a host name, since records hold numbers; an address, or nothing, as it is. Raises ValueError."""
     try:
-        return tuple(int(word[:-1]) * units[word[-1]] for word in text.split())
-    except (KeyError, ValueError, IndexError):
-        raise ValueError(f"messageDelayLevel: {text!r} is not a list such as '1s 5s 1m 2h'") from None
+        return host and str(ipaddress.ip_address(host))
+    except ValueError:
+        pass
+    try:
+        return socket.gethostbyname(host)
+    except (OSError, UnicodeError) as error:
+        raise ValueError(f"brokerIP1, brokerIP2: {host!r} is neither an address nor a known host: {error}") from None
 
 
 def local_address() -> str:

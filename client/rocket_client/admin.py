@@ -291,12 +291,7 @@ class Admin:
         """Messages of a topic with this business key or message id, stored between two times (milliseconds)."""
         header = pull.QueryMessage(topic=topic, key=key, max_num=limit, begin_timestamp=begin, end_timestamp=end)
         addresses = (await self.route(topic)).addresses(masters_only=True)
-        answers = await asyncio.gather(
-            *(
-                self._instance.answer(each, request(RequestCode.QUERY_MESSAGE, header), self._timeout)
-                for each in addresses
-            )
-        )
+        answers = await asyncio.gather(*(self._ask_messages(each, header) for each in addresses))
         found = [message for answer in answers for message in _messages(answer, topic)]
         return [message for message in found if key in message.keys or key == message.message_id]
 

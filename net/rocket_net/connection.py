@@ -66,6 +66,7 @@ class Connection(asyncio.Protocol):
         self._corked = False
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
+        self._waiting: set[asyncio.Future[Reply]] = set()
         self._opaque = 0
         self._transport: asyncio.Transport | None = None
 
@@ -100,6 +101,8 @@ class Connection(asyncio.Protocol):
             if not future.done():
                 future.set_exception(ConnectionLost(f"connection to {self.peer} closed before the answer"))
         self._pending.clear()
+        for waiting in list(self._waiting):  # nobody is left to answer: a held pull must not take messages
+            waiting.cancel()
         if self._on_close is not None:
             self._on_close(self)
 
@@ -157,9 +160,11 @@ class Connection(asyncio.Protocol):
     def _await_answer(self, request: Command, result: Awaitable[Reply]) -> None:
         self.in_flight += 1
         waiting = asyncio.ensure_future(result)
+        self._waiting.add(waiting)
 
         def done(future: asyncio.Future[Reply]) -> None:
             self.in_flight -= 1
+            self._waiting.discard(future)
             if future.cancelled():
                 reply: Reply = request.refuse(ResponseCode.SYSTEM_ERROR, "the broker gave this request up")
             elif (error := future.exception()) is not None:

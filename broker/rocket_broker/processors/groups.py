@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 
 from rocket_broker.state import Broker
@@ -44,7 +46,7 @@ def _put(broker: Broker, request: Command, configs: tuple[SubscriptionGroupConfi
 
 async def _when_saved(broker: Broker, request: Command) -> Reply:
     try:
-        await broker.groups_saver.save()
+        await asyncio.shield(broker.groups_saver.save())
     except OSError as error:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the change holds, but could not be saved: {error}") from None
     return request.reply()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -182,8 +182,8 @@ async def _when_known(broker: Broker, request: Command) -> Reply:
     return request.reply()
 
 
-async def _saved(saving: Awaitable[None]) -> None:
+async def _saved(saving: asyncio.Future[None]) -> None:
     try:
-        await saving
+        await asyncio.shield(saving)
     except OSError as error:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the change holds, but could not be saved: {error}") from None

@@ -50,7 +50,8 @@ class Index:
     def add(self, position: int, timestamp: int, topic: str, content: bytes) -> None:
         """A record at `position` with these properties, to be indexed soon."""
         self.pending.append((position, timestamp, topic, content))
-        if len(self.pending) >= BATCH:
+        waiting = len(self.pending)
+        if waiting >= BATCH and (not self._is_failing or waiting % BATCH == 0):
             self.dispatch()
 
     def dispatch(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import socket
 from pathlib import Path
 
 import pytest
@@ -137,6 +138,21 @@ def test_what_is_not_said_follows_from_what_is(tmp_path: Path) -> None:
     assert settings.address == "10.1.2.3:20911"
     assert settings.ha_address == "10.1.2.3:20912"
     assert settings.commit_log_folder == Path("/data/rmq/commitlog")
+
+
+def test_a_host_name_becomes_the_address_that_records_can_hold(tmp_path: Path) -> None:
+    assert read(tmp_path, "brokerIP1=localhost\nlistenPort=20911").address == "127.0.0.1:20911"
+
+
+@pytest.mark.parametrize("host", ["a..b", "no host", "1.2.3"])
+def test_an_address_that_is_none_is_refused(tmp_path: Path, host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def unknown(name: str) -> str:
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "gethostbyname", unknown)
+    text = complaint(tmp_path, f"brokerIP1={host}")
+    assert repr(host) in text
+    assert "brokerIP1" in text
 
 
 def test_what_is_said_wins_over_what_would_follow(tmp_path: Path) -> None:

@@ -93,9 +93,7 @@ def test_a_key_of_the_black_list_is_refused_with_the_whole_change(live: LiveConf
         (b"traceOn=\\u12", "hexadecimal"),
     ],
 )
-def test_a_change_that_cannot_hold_changes_nothing(
-    live: LiveConfig, path: Path, content: bytes, expected: str
-) -> None:
+def test_a_change_that_cannot_hold_changes_nothing(live: LiveConfig, path: Path, content: bytes, expected: str) -> None:
     before = live.pairs()
     error = refused(live, content)
     assert error.code == ResponseCode.SYSTEM_ERROR

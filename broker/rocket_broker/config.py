@@ -30,6 +30,10 @@ class LiveConfig:
         self.settings = configuration.settings
         self.on_change: Callable[[set[str]], None] = lambda keys: None
 
+    def is_given(self, key: str) -> bool:
+        """Whether somebody chose this key's value, rather than it being the default."""
+        return key in self._configuration.given
+
     def pairs(self) -> dict[str, str]:
         """Every key and its value, those without a meaning here included."""
         return properties_file.pairs(self._configuration)

@@ -102,7 +102,11 @@ class BrokerServer:
     async def start(self) -> None:
         """Serves. Raises AddressInUse and other OSErrors."""
         settings = self.config.settings
-        await self._health.start(settings.metrics_prom_exporter_host, settings.metrics_prom_exporter_port)
+        await self._health.start(
+            settings.metrics_prom_exporter_host,
+            settings.metrics_prom_exporter_port,
+            or_free_port=not self.config.is_given("metricsPromExporterPort"),
+        )
         self._loop_delay.start()
         handlers = table(self.broker)
         fast = {code: handler for code, handler in handlers.items() if code not in NOT_ON_FAST_PORT}

@@ -15,6 +15,7 @@ from rocket_operator.local.folder import DataFolder
 from rocket_operator.local.runner import Runner, Watcher
 from rocket_operator.local.substrate import LocalSubstrate, Programs
 from rocket_operator.objects.processes import desired, name_server_addresses
+from rocket_operator.problems import CannotStart
 from rocket_operator.rollout import Patience
 from rocket_operator.spec import ClusterSpec
 
@@ -34,18 +35,23 @@ class LocalCluster:
     file: ManifestFile
     runner: Runner
     running: asyncio.Task[None]
+    root: Path
 
     @property
     def addresses(self) -> str:
         """What clients are given as the name servers."""
         return name_server_addresses(self.file.spec, "localhost")
 
-    async def until_ready(self) -> bool:
-        """True once all members are ready; False when the cluster was stopped before."""
+    async def until_ready(self, timeout: float | None) -> bool:
+        """True once all members are ready; False when the cluster was stopped before.
+
+        Raises CannotStart when it takes longer than `timeout` seconds.
+        """
         ready = asyncio.create_task(self.runner.until_ready())
-        await asyncio.wait({ready, self.running}, return_when=asyncio.FIRST_COMPLETED)
-        ready.cancel()
-        return ready.done() and not self.running.done()
+        await asyncio.wait({ready, self.running}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+        if ready.cancel() and not self.running.done():
+            raise CannotStart(f"not all members are ready after {timeout:.0f} s; their logs are in {self.root}")
+        return not self.running.done()
 
 
 @asynccontextmanager
@@ -62,7 +68,7 @@ async def running(file: ManifestFile, places: Places, watcher: Watcher) -> Async
             substrate.check(wanted)
             runner = Runner(substrate, wanted, watcher, patience)
             _stop_on_signals(runner)
-            cluster = LocalCluster(file, runner, asyncio.create_task(runner.run()))
+            cluster = LocalCluster(file, runner, asyncio.create_task(runner.run()), home.root)
             following = asyncio.create_task(_follow(file, home.root, runner, watcher))
             try:
                 yield cluster

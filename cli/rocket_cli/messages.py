@@ -14,7 +14,7 @@ import msgspec
 import typer
 
 from rocket_cli.console import Namesrv, out, refusing
-from rocket_client import FromWhere, InvalidMessage, Message, Producer, PushConsumer, ReceivedMessage
+from rocket_client import FromWhere, Message, Producer, PushConsumer, ReceivedMessage
 
 Topic = Annotated[str, typer.Argument(show_default=False)]
 

@@ -1,10 +1,11 @@
-"""`rocketctl up`, `run` and `demo`: a cluster on this machine, as the manifest says, for as long as the command runs."""
+"""`rocketctl up`, `run` and `demo`: a cluster on this machine, for as long as the command runs."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,8 @@ from rocket_cli import local, tutorial
 from rocket_cli.console import out, refusing
 from rocket_cli.manifest_file import ManifestFile
 from rocket_cli.view import PlainView, view
+
+READY_SECONDS = 60.0
 
 File = Annotated[Path, typer.Argument(help="A manifest with one RocketCluster.", show_default=False)]
 Data = Annotated[
@@ -31,8 +34,20 @@ OnceReady = Annotated[
     typer.Option(metavar="COMMAND", help="Run this once all is ready, then stop and exit with its status."),
 ]
 
-Work = Callable[[local.LocalCluster, PlainView], Awaitable[int | None]]
-"""What is done once a cluster is ready. An exit status ends the cluster; None leaves it up until it is stopped."""
+Act = Callable[[local.LocalCluster, PlainView], Awaitable[int | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is done once a cluster is ready.
+
+    An exit status from `act` ends the cluster; None leaves it up until a person stops it. `if_stopped` is the status when
+    a person stops it before. `ready_seconds`: give up when the cluster takes longer.
+    """
+
+    act: Act
+    if_stopped: int = 0
+    ready_seconds: float | None = None
 
 
 def up(file: File, data: Data = None, programs: Programs = None, once_ready: OnceReady = None) -> None:
@@ -41,65 +56,62 @@ def up(file: File, data: Data = None, programs: Programs = None, once_ready: Onc
     COMMAND finds the name servers in NAMESRV_ADDR.
     """
 
-    async def work(cluster: local.LocalCluster, shown: PlainView) -> int | None:
-        return None if once_ready is None else await _run_command(once_ready, cluster, shown)
+    async def stay(cluster: local.LocalCluster, shown: PlainView) -> int | None:
+        return None
 
-    _exit(file, local.Places(data, programs), work, if_stopped=0 if once_ready is None else 1)
+    async def command(cluster: local.LocalCluster, shown: PlainView) -> int | None:
+        return await _run_command(once_ready or "", cluster, shown)
+
+    _exit(file, local.Places(data, programs), Work(stay) if once_ready is None else Work(command, 1, READY_SECONDS))
 
 
 def run(file: File, data: Data = None, programs: Programs = None) -> None:
     """Like `up`, and shows ten messages through the cluster once it is ready."""
 
-    async def work(cluster: local.LocalCluster, shown: PlainView) -> int | None:
+    async def act(cluster: local.LocalCluster, shown: PlainView) -> int | None:
         await tutorial.play(cluster.addresses, shown.said)
-        shown.said("The cluster stays up until Ctrl-C.")
+        shown.said(f"{how_to_connect(cluster.addresses)}\nThe cluster stays up until Ctrl-C.")
         return None
 
-    _exit(file, local.Places(data, programs), work, if_stopped=0)
+    _exit(file, local.Places(data, programs), Work(act))
 
 
 def demo(file: File, data: Data = None, programs: Programs = None) -> None:
     """Like `run`, and stops; the exit status is 0 only if all ten messages came through exactly once."""
 
-    async def work(cluster: local.LocalCluster, shown: PlainView) -> int | None:
+    async def act(cluster: local.LocalCluster, shown: PlainView) -> int | None:
         return 0 if await tutorial.play(cluster.addresses, shown.said) else 1
 
-    _exit(file, local.Places(data, programs), work, if_stopped=1)
+    _exit(file, local.Places(data, programs), Work(act, 1, READY_SECONDS))
 
 
 def how_to_connect(addresses: str) -> str:
-    return f"Ready. Name servers for any RocketMQ client:\n  export NAMESRV_ADDR='{addresses}'"
+    return f"Name servers for any RocketMQ client:\n  export NAMESRV_ADDR='{addresses}'"
 
 
-def _exit(file: Path, places: local.Places, work: Work, if_stopped: int) -> None:
-    """Ends the command with the status of `work`, or with `if_stopped` when a person ended it."""
+def _exit(file: Path, places: local.Places, work: Work) -> None:
     with refusing(str(file)):
         status = asyncio.run(_serve(ManifestFile(file), places, work))
-    raise typer.Exit(if_stopped if status is None else status)
+    raise typer.Exit(status)
 
 
-async def _serve(file: ManifestFile, places: local.Places, work: Work) -> int | None:
-    """The status of `work`; None when the cluster was stopped by a signal."""
+async def _serve(file: ManifestFile, places: local.Places, work: Work) -> int:
+    """The exit status."""
     with view(out) as shown:
         async with local.running(file, places, shown) as cluster:
-            if not await cluster.until_ready():
-                return None
-            shown.said(how_to_connect(cluster.addresses))
-            status = await _while_running(cluster, work(cluster, shown))
+            if not await cluster.until_ready(work.ready_seconds):
+                return work.if_stopped
+            shown.said(f"Ready. {how_to_connect(cluster.addresses)}")
+            acting = asyncio.ensure_future(work.act(cluster, shown))
+            await asyncio.wait({acting, cluster.running}, return_when=asyncio.FIRST_COMPLETED)
+            if not acting.done():
+                acting.cancel()
+                await asyncio.gather(acting, return_exceptions=True)
+                return work.if_stopped
+            status = acting.result()
             if status is None:
                 await cluster.running
-            return status
-
-
-async def _while_running(cluster: local.LocalCluster, work: Awaitable[int | None]) -> int | None:
-    """What `work` comes to; None when the cluster was told to stop before."""
-    working = asyncio.ensure_future(work)
-    await asyncio.wait({working, cluster.running}, return_when=asyncio.FIRST_COMPLETED)
-    if working.done():
-        return working.result()
-    working.cancel()
-    await asyncio.gather(working, return_exceptions=True)
-    return None
+            return status or 0
 
 
 async def _run_command(command: str, cluster: local.LocalCluster, shown: PlainView) -> int:

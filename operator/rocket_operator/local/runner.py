@@ -35,7 +35,7 @@ class Runner:
         self._watcher = watcher
         self._patience = patience
         self._ready = asyncio.Event()
-        self._last_wait = ""
+        self._waits: dict[str, str] = {}
 
     def want(self, desired: Desired) -> None:
         """From now on, this is wanted."""
@@ -79,9 +79,9 @@ class Runner:
         if step is None:
             return False
         if step.verb is Verb.WAIT:
-            if step.why != self._last_wait:
+            if self._waits.get(step.name) != step.why:
                 self._watcher.said(step.why)
-            self._last_wait = step.why
+            self._waits[step.name] = step.why
             return False
         self._watcher.said(step.why)
         await self._substrate.act(step, desired)

@@ -1,4 +1,4 @@
-"""A broker's properties file as people paste it, the settings that come of it, and every complaint a person may read."""
+"""A properties file of a broker as people paste it, the settings that come of it, and every complaint they may read."""
 
 from __future__ import annotations
 

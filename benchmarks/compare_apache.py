@@ -45,7 +45,7 @@ def main(
     messages: Annotated[int, typer.Option(help="stored before memory is read")] = 1_000_000,
 ) -> None:
     """Measures both, prints ratios, writes JSON."""
-    console = Console()
+    console = Console(width=max(Console().width, 110))  # a table that is cut to 80 columns tells nothing
     try:
         apache.fetch()
     except apache.ToolMissing as missing:
@@ -100,9 +100,8 @@ def send_cases(target: Target) -> Iterator[tuple[str, SendCase]]:
 
 
 def named(name: str, figures: Figures) -> Iterator[tuple[str, float]]:
-    if figures.failures:
-        raise servers.ServerFailed(f"{name}: {figures.failures} sends refused: {figures.failure}")
     yield f"{name}, sends/s", figures.rate
+    yield f"{name}, refused", figures.failures
     yield f"{name}, p99 ms", figures.p99
     yield f"{name}, CPU us", figures.cpu
 

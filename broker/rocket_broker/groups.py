@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Final
 
 from rocket_broker.settings import BrokerSettings
+from rocket_broker.topics import LEGAL_NAME, MAX_RETRY_NAME, RETRY_PREFIX
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import ResponseCode
@@ -16,25 +17,28 @@ BUILT_IN: Final = (
     "TOOLS_CONSUMER", "FILTERSRV_CONSUMER", "SELF_TEST_C_GROUP", "CID_ONS-HTTP-PROXY", "CID_ONSAPI_PULL",
     "CID_ONSAPI_PERMISSION", "CID_ONSAPI_OWNER", "CID_RMQ_SYS_TRANS",
 )  # fmt: skip
-MAX_NAME: Final = 255
+#: A group's retry topic must have a legal name, too.
+MAX_NAME: Final = MAX_RETRY_NAME - len(RETRY_PREFIX)
 
 
 class ConsumerGroups:
-    """Group configurations by name. `on_change` is called after each change."""
+    """Group configurations by name. `on_change` is called after each change.
 
-    def __init__(self, settings: BrokerSettings, now_ms: Callable[[], int]) -> None:
-        self.table: dict[str, SubscriptionGroupConfig] = {
-            name: SubscriptionGroupConfig(group_name=name) for name in BUILT_IN
-        }
+    `settings` gives the settings as they are at that moment.
+    """
+
+    def __init__(self, settings: Callable[[], BrokerSettings], now_ms: Callable[[], int]) -> None:
+        self.table = _built_in()
         self.version = DataVersion(timestamp=now_ms())
         self.on_change: Callable[[], None] = lambda: None
+        self._forbidden: dict[str, dict[str, int]] = {}
         self._settings = settings
         self._now_ms = now_ms
 
     def get(self, group: str) -> SubscriptionGroupConfig | None:
         """The group's configuration, made on demand where the settings allow; else None."""
         config = self.table.get(group)
-        if config is None and self._settings.auto_create_subscription_group and 0 < len(group) <= MAX_NAME:
+        if config is None and self._settings().auto_create_subscription_group and is_legal(group):
             config = SubscriptionGroupConfig(group_name=group)
             self.put(config)
         return config
@@ -64,7 +68,7 @@ class ConsumerGroups:
 
     def wrapper(self) -> SubscriptionGroupWrapper:
         """The table as it is saved and as slaves fetch it."""
-        return SubscriptionGroupWrapper(subscription_group_table=self.table, data_version=self.version)
+        return SubscriptionGroupWrapper(self.table, self._forbidden, self.version)
 
     def encode(self) -> bytes:
         """subscriptionGroup.json."""
@@ -72,9 +76,19 @@ class ConsumerGroups:
 
     def restore(self, saved: SubscriptionGroupWrapper) -> None:
         """Puts a saved or fetched table over the built-in groups."""
-        self.table = {**self.table, **saved.subscription_group_table}
+        self.table = {**_built_in(), **saved.subscription_group_table}
+        self._forbidden = saved.forbidden_table
         self.version = saved.data_version
 
     def _changed(self) -> None:
         self.version = self.version.next_version(self._now_ms())
         self.on_change()
+
+
+def is_legal(group: str) -> bool:
+    """Whether a group may be made under this name: it becomes part of a topic's name, and that a folder's."""
+    return len(group) <= MAX_NAME and LEGAL_NAME.fullmatch(group) is not None
+
+
+def _built_in() -> dict[str, SubscriptionGroupConfig]:
+    return {name: SubscriptionGroupConfig(group_name=name) for name in BUILT_IN}

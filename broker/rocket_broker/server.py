@@ -69,8 +69,8 @@ class BrokerServer:
         self.store = MessageStore.open(
             _store_settings(config, levels), now_ms=_now_ms, log=logging.getLogger("rocket.store")
         )
-        self.topics = Topics(settings, len(levels), _now_ms)
-        self.groups = ConsumerGroups(settings, _now_ms)
+        self.topics = Topics(lambda: config.settings, len(levels), _now_ms)
+        self.groups = ConsumerGroups(lambda: config.settings, _now_ms)
         self.offsets = ConsumerOffsets(_now_ms)
         self.delay_offsets = DelayOffsets()
         self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)

@@ -33,16 +33,20 @@ NOT_SENDABLE: Final = frozenset(
      "OFFSET_MOVED_EVENT"}
 )  # fmt: skip
 
-_LEGAL: Final = re.compile(r"[%|a-zA-Z0-9_-]+")
+#: What names of topics and of consumer groups are made of.
+LEGAL_NAME: Final = re.compile(r"[%|a-zA-Z0-9_-]+")
 _SYSTEM_PREFIX: Final = "rmq_sys_"
 MAX_NAME: Final = 127
 MAX_RETRY_NAME: Final = 255
 
 
 class Topics:
-    """Topic configurations by name. `on_change` is called with the changed ones after each change."""
+    """Topic configurations by name. `on_change` is called with the changed ones after each change.
 
-    def __init__(self, settings: BrokerSettings, levels: int, now_ms: Callable[[], int]) -> None:
+    `settings` gives the settings as they are at that moment.
+    """
+
+    def __init__(self, settings: Callable[[], BrokerSettings], levels: int, now_ms: Callable[[], int]) -> None:
         self.table: dict[str, TopicConfig] = {}
         self.version = DataVersion(timestamp=now_ms())
         self.system: set[str] = set()
@@ -74,7 +78,7 @@ class Topics:
         model = self.table.get(default_topic)
         if model is None or not model.perm & PERM_INHERIT:
             return None
-        if default_topic == AUTO_CREATE_TOPIC and not self._settings.auto_create_topic_enable:
+        if default_topic == AUTO_CREATE_TOPIC and not self._settings().auto_create_topic_enable:
             return None
         count = max(1, min(queues, model.write_queue_nums))
         config = _config(topic, count, model.perm & ~PERM_INHERIT, model.topic_sys_flag)
@@ -115,7 +119,7 @@ class Topics:
         self.on_change(changed)
 
     def _add_built_in(self, levels: int) -> None:
-        for config in _built_in(self._settings, levels):
+        for config in _built_in(self._settings(), levels):
             self.table[config.topic_name] = config
             self.system.add(config.topic_name)
 
@@ -125,7 +129,7 @@ def check_name(topic: str) -> None:
     limit = MAX_RETRY_NAME if topic.startswith((RETRY_PREFIX, DLQ_PREFIX)) else MAX_NAME
     if not topic.strip():
         raise RequestError(ResponseCode.INVALID_PARAMETER, "The specified topic is blank.")
-    if not _LEGAL.fullmatch(topic):
+    if not LEGAL_NAME.fullmatch(topic):
         shown = topic if len(topic) <= 64 else topic[:64] + "..."
         raise RequestError(
             ResponseCode.INVALID_PARAMETER,

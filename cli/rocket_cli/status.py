@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.table import Table
+from rich.text import Text
 
 from rocket_cli.console import Namesrv, out, refusing
 from rocket_client import Admin, RocketError
@@ -60,9 +61,9 @@ def status_table(brokers: Sequence[BrokerStatus]) -> Table:
     return table
 
 
-def _figures(broker: BrokerStatus) -> tuple[str, ...]:
+def _figures(broker: BrokerStatus) -> tuple[str | Text, ...]:
     if broker.figures is None:
-        return (f"[red]{broker.problem}[/red]",)
+        return (Text(broker.problem, "red"),)
     figures = broker.figures
     today = _number(figures, "msgPutTotalTodayNow") - _number(figures, "msgPutTotalTodayMorning")
     return (

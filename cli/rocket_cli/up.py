@@ -41,13 +41,15 @@ Act = Callable[[local.LocalCluster, PlainView], Awaitable[int | None]]
 class Work:
     """What is done once a cluster is ready.
 
-    An exit status from `act` ends the cluster; None leaves it up until a person stops it. `if_stopped` is the status when
-    a person stops it before. `ready_seconds`: give up when the cluster takes longer.
+    An exit status from `act` ends the cluster; None leaves it up until a person stops it. `if_stopped` is the status
+    when a person stops it before. `ready_seconds`: give up when the cluster takes longer. `prints`: it writes to the
+    terminal by itself, so that there can be no table.
     """
 
     act: Act
     if_stopped: int = 0
     ready_seconds: float | None = None
+    prints: bool = False
 
 
 def up(file: File, data: Data = None, programs: Programs = None, once_ready: OnceReady = None) -> None:
@@ -62,7 +64,9 @@ def up(file: File, data: Data = None, programs: Programs = None, once_ready: Onc
     async def command(cluster: local.LocalCluster, shown: PlainView) -> int | None:
         return await _run_command(once_ready or "", cluster, shown)
 
-    _exit(file, local.Places(data, programs), Work(stay) if once_ready is None else Work(command, 1, READY_SECONDS))
+    _exit(
+        file, local.Places(data, programs), Work(stay) if once_ready is None else Work(command, 1, READY_SECONDS, True)
+    )
 
 
 def run(file: File, data: Data = None, programs: Programs = None) -> None:
@@ -97,7 +101,7 @@ def _exit(file: Path, places: local.Places, work: Work) -> None:
 
 async def _serve(file: ManifestFile, places: local.Places, work: Work) -> int:
     """The exit status."""
-    with view(out) as shown:
+    with PlainView(out) if work.prints else view(out) as shown:
         async with local.running(file, places, shown) as cluster:
             if not await cluster.until_ready(work.ready_seconds):
                 return work.if_stopped

@@ -89,7 +89,7 @@ class LiveView(PlainView):
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
-        self._live = Live(console=console, auto_refresh=False)
+        self._live = Live(console=console, auto_refresh=False, transient=True)
         self._shown: Sequence[Row] = ()
 
     def __enter__(self) -> Self:

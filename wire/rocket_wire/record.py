@@ -43,6 +43,7 @@ STORE_HOST_V6: Final = 0x20
 #: The field before the topic, by (sysFlag >> 4) & 3: how long the two hosts are.
 HEADERS: Final = tuple(Struct(f">iiiiiqqiq{born}sq{store}siqi") for born, store in ((8, 8), (20, 8), (8, 20), (20, 20)))
 _SIZE_AND_MAGIC: Final = Struct(">ii")
+_BLANK_MAGIC_BYTES: Final = BLANK_MAGIC.to_bytes(4, "big", signed=True)
 _SHORT: Final = Struct(">h")
 _BATCH_ITEM: Final = Struct(">iiiii")
 
@@ -185,6 +186,27 @@ def _decode(data: bytes, start: int, size: int, magic: int, check_crc: bool) -> 
         store_host=store_host, reconsume_times=reconsume_times,
         prepared_transaction_offset=prepared_transaction_offset, crc=crc, size=size,
     )  # fmt: skip
+
+
+def next_size(data: bytes | bytearray, limit: int) -> int | None:
+    """The size that the record or blank at the beginning of `data` claims; None while that cannot be told.
+
+    `limit` is how far the segment's end is away: a record leaves room for a blank before it, a blank reaches it.
+    Raises ProtocolError where neither begins.
+    """
+    if len(data) < BLANK_BYTES:
+        return None
+    size, magic = _SIZE_AND_MAGIC.unpack_from(data)
+    if magic == BLANK_MAGIC and size == limit:
+        return limit
+    if magic in (MAGIC_V1, MAGIC_V2) and 0 < size <= limit - BLANK_BYTES:
+        return int(size)
+    raise ProtocolError(f"no record: magic {magic & 0xFFFFFFFF:#010x}, size {size}, {limit} bytes are left")
+
+
+def is_blank(data: bytes) -> bool:
+    """Whether what begins here fills a segment's end."""
+    return data[4:8] == _BLANK_MAGIC_BYTES
 
 
 def blank(size: int) -> bytes:

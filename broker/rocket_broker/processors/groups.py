@@ -6,6 +6,7 @@ import asyncio
 
 import msgspec
 
+from rocket_broker.groups import is_legal
 from rocket_broker.state import Broker
 from rocket_broker.topics import DLQ_PREFIX, RETRY_PREFIX
 from rocket_net.connection import Connection
@@ -37,8 +38,9 @@ def update_and_create_subscriptiongroup_list(broker: Broker, request: Command, _
 
 def _put(broker: Broker, request: Command, configs: tuple[SubscriptionGroupConfig, ...]) -> Answer:
     for config in configs:
-        if not config.group_name.strip():
-            raise RequestError(ResponseCode.INVALID_PARAMETER, "The specified group is blank.")
+        if not is_legal(config.group_name):
+            remark = f"The specified group {config.group_name[:64]!r} is blank, too long or has illegal characters."
+            raise RequestError(ResponseCode.INVALID_PARAMETER, remark)
     for config in configs:
         broker.groups.put(config)
     return _when_saved(broker, request)

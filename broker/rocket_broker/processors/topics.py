@@ -133,9 +133,9 @@ def changed_attributes(before: Mapping[str, str], changes: str) -> dict[str, str
     attributes = dict(before)
     for change in filter(None, map(str.strip, changes.split(","))):
         sign, key, value = change[0], *change[1:].partition("=")[::2]
-        if sign == "+" and value:
+        if sign == "+" and key and value:
             attributes[key] = value
-        elif sign == "-" and not value:
+        elif sign == "-" and key and not value:
             attributes.pop(key, None)
         else:
             remark = f"attribute change {change!r}: '+key=value' or '-key' is expected"

@@ -169,9 +169,10 @@ class CommitLog:
     # -- opening, cutting, closing ----------------------------------------------------------------------------------
 
     def load(self) -> list[int]:
-        """Finds the segments and returns where each begins. Raises StoreError when they cannot be a log.
+        """Finds the segments and returns where each begins; `end` is then where the log may end at most.
 
         A last segment that is too short was being made or cut when the process died: it is filled up with zeros.
+        Raises StoreError when the files cannot be a log.
         """
         names = sorted(name for name in os.listdir(self.folder) if name.isdigit()) if self.folder.is_dir() else []
         while names and os.path.getsize(self.folder / names[-1]) == 0:
@@ -186,35 +187,51 @@ class CommitLog:
                     f"{self.folder / names[number]} has {size} bytes, mappedFileSizeCommitLog says {self.segment_size}"
                 )
         if bases:
-            self._fill(bases[-1])
+            last = File(self.path(bases[-1]))
             self.first = bases[0]
-            self.end = self.limit = bases[-1] + self.segment_size  # until recovery has found the true end
+            self.end = bases[-1] + last.size()
+            self.limit = bases[-1] + self.segment_size
+            os.posix_fallocate(last.fd, 0, self.segment_size)
         return bases
 
     def cut(self, end: int) -> None:
-        """Ends the log at `end`: what is behind it becomes zeros, segments behind it go. Raises OSError."""
-        base = self.base_of(end)
-        last = self.limit - self.segment_size
-        for dropped in range(last, base, -self.segment_size):
-            self._files.forget(self.path(dropped))
-            os.unlink(self.path(dropped))
-        if end == base and not os.path.exists(self.path(base)):  # the log ends exactly with a segment
-            self.active = None
-            self.limit = self.end = self.flushed = end
-            return
-        file = File(self.path(base))
-        os.ftruncate(file.fd, end - base)
-        os.posix_fallocate(file.fd, 0, self.segment_size)
-        file.sync()
-        sync_folder(self.folder)
-        self.active = (base, file)
-        self.limit = base + self.segment_size
-        self.end = self.flushed = end
+        """Ends the log at `end`: what is behind it becomes zeros. Raises OSError.
 
-    def _fill(self, base: int) -> None:
-        file = File(self.path(base))
-        if file.size() < self.segment_size:
+        A later segment that holds something is not deleted but set aside, in the folder `<commitlog>.cut`.
+        """
+        for base in range(self.limit - self.segment_size, self.base_of(end), -self.segment_size):
+            self._set_aside(base)
+        if os.path.exists(self.path(self.base_of(end))):
+            file = File(self.path(self.base_of(end)))
+            os.ftruncate(file.fd, end - self.base_of(end))
             os.posix_fallocate(file.fd, 0, self.segment_size)
+            file.sync()
+        sync_folder(self.folder)
+        self.go_on_at(end)
+
+    def go_on_at(self, end: int) -> None:
+        """The log ends at `end` and has only zeros behind it."""
+        base = self.base_of(end)
+        self._files.forget("")
+        if os.path.exists(self.path(base)):
+            self.active = (base, File(self.path(base)))
+            self.limit = base + self.segment_size
+        else:  # the log ends exactly with a segment
+            self.active = None
+            self.limit = end
+        self.end = end
+        self.flushed = min(self.flushed, end)
+
+    def _set_aside(self, base: int) -> None:
+        path = self.path(base)
+        self._files.forget(path)
+        if not any(File(path).read(0, record.BLANK_BYTES) or b""):
+            os.unlink(path)
+            return
+        aside = self.folder.with_name(f"{self.folder.name}.cut")
+        aside.mkdir(exist_ok=True)
+        os.rename(path, aside / f"{base:020d}")
+        self._log.error("segment %s lies behind the log's end: it is kept in %s", path, aside)
 
     def begin_at(self, position: int) -> None:
         """An empty log's first position, the beginning of a segment. Raises StoreError."""

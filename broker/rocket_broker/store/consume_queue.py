@@ -191,6 +191,14 @@ class ConsumeQueues:
         found = self.entries(queue, offset, 1)
         return Entry(*found[0]) if found else None
 
+    def has(self, queue: ConsumeQueue, put: Put) -> bool:
+        """Whether the queue's entry is there and is the one of this record."""
+        try:
+            entry = self.entry(queue, put.queue_offset)
+        except FileNotFoundError:
+            return False
+        return entry is not None and (entry.position, entry.size) == (put.position, put.size)
+
     # -- writing out ------------------------------------------------------------------------------------------------
 
     def write_tails(self) -> None:
@@ -286,19 +294,27 @@ class ConsumeQueues:
         """
         for queue in self.all():
             low, high = queue.min_offset, queue.max_offset
+            middle = low
             while low < high:
-                middle = (low + high) // 2
-                found = self.entries(queue, middle, 1)
-                if found and found[0][1] != BLANK_SIZE and found[0][0] >= position:
+                if self._is_readable(queue, middle, position):
                     high = middle
                 else:
                     low = middle + 1
+                middle = (low + high) // 2
             queue.min_offset = low
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
             for name in self._names(queue):
                 if int(name) + self._file_bytes <= keep:
                     self._files.forget(self._path(queue, int(name)))
                     os.unlink(self._path(queue, int(name)))
+
+    def _is_readable(self, queue: ConsumeQueue, offset: int, first: int) -> bool:
+        """Whether the entry is of a record at or behind position `first`."""
+        try:
+            found = self.entries(queue, offset, 1) or [(0, BLANK_SIZE, 0)]
+        except FileNotFoundError:
+            return False
+        return found[0][1] != BLANK_SIZE and found[0][0] >= first
 
     def delete_topic(self, topic: str) -> None:
         """Removes the topic's queues and their files."""

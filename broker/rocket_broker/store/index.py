@@ -40,7 +40,7 @@ class Index:
         self._log = log
         self._lock = threading.Lock()
         self._unsynced: list[IndexFile] = []
-        self._is_failing = False
+        self.is_failing = False
 
     @property
     def end_position(self) -> int:
@@ -51,7 +51,7 @@ class Index:
         """A record at `position` with these properties, to be indexed soon."""
         self.pending.append((position, timestamp, topic, content))
         waiting = len(self.pending)
-        if waiting >= BATCH and (not self._is_failing or waiting % BATCH == 0):
+        if waiting >= BATCH and (not self.is_failing or waiting % BATCH == 0):
             self.dispatch()
 
     def dispatch(self) -> None:
@@ -66,11 +66,11 @@ class Index:
                     self._failed(error)
                     return
                 del self.pending[: len(batch)]
-                self._is_failing = False
+                self.is_failing = False
 
     def _failed(self, error: OSError) -> None:
-        if not self._is_failing:
-            self._is_failing = True
+        if not self.is_failing:
+            self.is_failing = True
             self._log.error("%s", refused("messages wait to be indexed", error))
         if len(self.pending) > _MAX_WAITING:
             self._log.error("%d messages are not indexed until the next restart", len(self.pending))
@@ -108,12 +108,14 @@ class Index:
                     break
         return list(dict.fromkeys(positions))
 
-    def sync(self) -> None:
-        """Makes durable what is indexed. Raises OSError."""
+    def sync(self) -> tuple[int, int]:
+        """Makes durable what is indexed. Returns the last file's name and count as they then are. Raises OSError."""
         with self._lock:
             files, self._unsynced = self._unsynced, []
+            state = (self.files[-1].name, self.files[-1].count) if self.files else (0, 0)
         for file in files:
             file.sync()
+        return state
 
     def load(self) -> None:
         """Opens the files that are there. One that cannot be read is left out and named."""

@@ -49,10 +49,9 @@ class IndexFile:
             os.ftruncate(self._file.fd, total)
         os.posix_fallocate(self._file.fd, 0, self._entries_start)
         self._map = mmap.mmap(self._file.fd, self._entries_start)
-        self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots, self.count = (
-            _HEADER.unpack_from(self._map)
-        )
-        self.count = max(1, self.count)
+        header: tuple[int, ...] = _HEADER.unpack_from(self._map)
+        self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots, count = header
+        self.count = max(1, count)
 
     @property
     def name(self) -> int:
@@ -93,7 +92,7 @@ class IndexFile:
         return len(keys)
 
     def find(self, key_hash: int, begin: int, end: int, limit: int) -> list[int]:
-        """Positions of up to `limit` keys of this hash stored from `begin` to `end` (ms, to the second), newest first."""
+        """Positions of up to `limit` keys of this hash, stored from `begin` to `end` (ms, by the second); newest first."""
         positions: list[int] = []
         number = self._slot(_HEADER.size + key_hash % self.slots * 4, self.count)
         while number and len(positions) < limit:

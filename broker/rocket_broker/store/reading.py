@@ -7,17 +7,26 @@ caller asks again in a thread.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from struct import Struct
 from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import BLANK_SIZE, ConsumeQueue, ConsumeQueues
 from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.values import GetStatus, Got
+from rocket_wire import record
 
 #: Entries looked at in one read of a queue, however few of them match (Apache's maxFilterMessageSize, 16000 bytes).
 _MAX_ENTRIES: Final = 800
 #: Reading this much that nobody wants costs about as much as another system call (measured: 16 KiB, 1 microsecond).
 _NEAR_BYTES: Final = 16 * 1024
+
+#: A record that is not longer is looked up in one read.
+_LOOK_UP_BYTES: Final = 4096
+_SIZE_AND_MAGIC: Final = Struct(">ii")
+_LONG: Final = Struct(">q")
+_POSITION_AT: Final = 28
+_SYS_FLAG_AT: Final = 36
 
 Entries = list[tuple[int, int, int]]
 
@@ -129,3 +138,50 @@ class Reader:
                 run = [(position, size)]
             end = position + size
         yield run
+
+    # -- single records ---------------------------------------------------------------------------------------------
+
+    def record(self, position: int, size: int | None = None) -> bytes | None:
+        """The record at `position`; None where none begins. Raises StoreError when the disk fails."""
+        if not self._log.first <= position < self._log.end:
+            return None
+        content = self._log.read(position, size or _LOOK_UP_BYTES) or b""
+        if len(content) < record.HEADERS[0].size:
+            return None
+        size, magic = _SIZE_AND_MAGIC.unpack_from(content)
+        if magic not in (record.MAGIC_V1, record.MAGIC_V2) or _LONG.unpack_from(content, _POSITION_AT)[0] != position:
+            return None
+        if size > len(content):
+            content = self._log.read(position, size) or b""
+        return bytes(content[:size]) if len(content) >= size else None
+
+    def store_time_at(self, position: int) -> int | None:
+        """When the record at `position` was stored, ms; None where none begins."""
+        content = self.record(position)
+        if content is None:
+            return None
+        is_born_v6 = content[_SYS_FLAG_AT + 3] & record.BORN_HOST_V6
+        timestamp: int = _LONG.unpack_from(content, 68 if is_born_v6 else 56)[0]
+        return timestamp
+
+    def store_time(self, queue: ConsumeQueue, offset: int) -> int | None:
+        """When the message at `offset` was stored, ms; None where there is none."""
+        try:
+            entry = self._queues.entry(queue, offset)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise refused(f"cannot read queue {queue.topic}/{queue.queue_id}", error) from error
+        return None if entry is None else self.store_time_at(entry.position)
+
+    def offset_by_time(self, queue: ConsumeQueue, timestamp: int, *, upper: bool) -> int:
+        """The first offset stored at `timestamp` or later, else the maximum; for `upper` see the store."""
+        low, high = queue.min_offset, queue.max_offset
+        while low < high:
+            middle = (low + high) // 2
+            stored = self.store_time(queue, middle)
+            if stored is None or stored < timestamp or (upper and stored == timestamp):
+                low = middle + 1
+            else:
+                high = middle
+        return max(low - 1, queue.min_offset) if upper else low

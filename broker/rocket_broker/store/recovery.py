@@ -14,20 +14,16 @@ After a clean stop the checkpoint's position is the log's end, and none of this 
 from __future__ import annotations
 
 import logging
-import os
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueues
-from rocket_broker.store.index import Index
+from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
+from rocket_broker.store.log_scan import LogScan
 from rocket_wire import record
-from rocket_wire.errors import ProtocolError
 
-_CHUNK_BYTES: Final = 4 * 1024 * 1024
-_PROGRESS_BYTES: Final = 1 << 30
+_PROGRESS_BYTES: Final = 256 * 1024 * 1024
 
 
 class _Short(Exception):
@@ -35,112 +31,127 @@ class _Short(Exception):
 
 
 @dataclass(slots=True)
-class Parts:
-    """What is recovered; `index` is None where it is switched off. `dispatch` gets every record found."""
+class Recovery:
+    """One start. `is_clean`: the last stop was in order."""
 
     log: CommitLog
-    queues: ConsumeQueues
-    index: Index | None
-    dispatch: Callable[[record.Message], None]
+    dispatcher: Dispatcher
+    checkpoint: Checkpoint
+    is_clean: bool
     logger: logging.Logger
+    timestamp: int = 0
 
+    def run(self) -> None:
+        """Brings log, queues and index to agree; then `timestamp` is when the last record was stored, ms.
 
-def recover(parts: Parts, checkpoint: Checkpoint) -> int:
-    """Brings log, queues and index to agree; returns the store time of the last record read again, 0 if none.
+        Raises StoreError where the log's files cannot be a log, and OSError.
+        """
+        bases = self.log.load()
+        start = self._start(bases)
+        self._go_back(start)
+        if start > self.log.first and not self._agrees(start):
+            start = self.log.first
+        self.timestamp = self.checkpoint.physic_timestamp if start else 0
+        try:
+            end = self._scan(start)
+        except _Short as short:
+            self.logger.warning("%s: reading the whole log again", short)
+            end = self._scan(self.log.first)
+        if bases:
+            self._settle(end, is_untouched=self.is_clean and end == start)
+            self.log.flushed = min(start, end)  # who knows what the last process had synced
+        self.dispatcher.queues.drop_before(self.log.first)
 
-    Raises StoreError where the log's files cannot be a log, and OSError.
-    """
-    bases = parts.log.load()
-    start = _start(parts, checkpoint, bases)
-    _go_back(parts, checkpoint, start)
-    if start > parts.log.first and not _agrees(parts, checkpoint):
-        start = parts.log.first
-    try:
-        end, timestamp = _scan(parts, start)
-    except _Short as short:
-        parts.logger.warning("%s: reading the whole log again", short)
-        end, timestamp = _scan(parts, parts.log.first)
-    if bases:
-        _cut(parts, end)
-    parts.queues.drop_before(parts.log.first)
-    return timestamp
-
-
-def _start(parts: Parts, checkpoint: Checkpoint, bases: list[int]) -> int:
-    """From which position on nothing is taken for granted."""
-    log = parts.log
-    if not bases or not parts.queues.folder.is_dir():
+    def _start(self, bases: list[int]) -> int:
+        """From which position on nothing is taken for granted."""
+        log, position = self.log, self.checkpoint.position
+        if not bases:
+            if position:
+                self.logger.error(
+                    "%s holds no segment, but the log had reached %d: starting empty", log.folder, position
+                )
+            return log.first
+        if not self.dispatcher.queues.folder.is_dir():
+            return log.first
+        if position is not None and log.first <= position <= log.end:
+            return position
+        if position is not None:
+            self.logger.error(
+                "the log has %d to at most %d, but had reached %d: something of it is lost",
+                log.first,
+                log.end,
+                position,
+            )
+        for base in reversed(bases):
+            first = next(iter(LogScan(log, base)), None)
+            if first is not None and 0 < first.store_timestamp <= self.checkpoint.common_timestamp:
+                return base
         return log.first
-    if checkpoint.position is not None and log.first <= checkpoint.position <= log.end:
-        return checkpoint.position
-    for base in reversed(bases):
-        first = _record_at(log, base)
-        if first is not None and 0 < first.store_timestamp <= checkpoint.common_timestamp:
-            return base
-    return log.first
 
-
-def _go_back(parts: Parts, checkpoint: Checkpoint, start: int) -> None:
-    parts.queues.load(start)
-    if parts.index is None:
-        return
-    parts.index.load()
-    if checkpoint.position is not None and start == checkpoint.position:
-        parts.index.undo(checkpoint.index_file, checkpoint.index_count)
-    elif start == parts.log.first:
-        parts.index.clear()
-
-
-def _agrees(parts: Parts, checkpoint: Checkpoint) -> bool:
-    """Whether queues and index are as complete as the checkpoint says."""
-    index = parts.index
-    if index is not None:
-        newest = index.files[-1].name if index.files else 0
-        if checkpoint.position is not None and newest != checkpoint.index_file:
-            parts.logger.warning("index file %d is missing: reading the whole log again", checkpoint.index_file)
+    def _go_back(self, start: int) -> None:
+        index = self.dispatcher.index
+        self.dispatcher.queues.load(start)
+        if index is None:
+            return
+        index.load()
+        if start == self.checkpoint.position:
+            index.undo(self.checkpoint.index_file, self.checkpoint.index_count)
+        elif start == self.log.first:
             index.clear()
-            return False
-    if checkpoint.position is None or checkpoint.queues < 0:
-        return True
-    queues = list(parts.queues.all())
-    messages = sum(queue.max_offset for queue in queues)
-    if (len(queues), messages) == (checkpoint.queues, checkpoint.queue_messages):
-        return True
-    parts.logger.warning(
-        "there are %d queues with %d messages, the checkpoint knows of %d with %d: reading the whole log again",
-        len(queues), messages, checkpoint.queues, checkpoint.queue_messages,
-    )  # fmt: skip
-    return False
 
+    def _agrees(self, start: int) -> bool:
+        """Whether queues and index are as complete as the checkpoint says."""
+        index, checkpoint = self.dispatcher.index, self.checkpoint
+        if index is not None:
+            newest = index.files[-1].name if index.files else 0
+            if newest != checkpoint.index_file if start == checkpoint.position else not newest:
+                self.logger.warning("the index lacks files: reading the whole log again")
+                index.clear()
+                return False
+        if start != checkpoint.position or checkpoint.queues < 0:
+            return True
+        queues = list(self.dispatcher.queues.all())
+        messages = sum(queue.max_offset for queue in queues)
+        if (len(queues), messages) == (checkpoint.queues, checkpoint.queue_messages):
+            return True
+        self.logger.warning(
+            "there are %d queues with %d messages, the checkpoint knows of %d with %d: reading the whole log again",
+            len(queues), messages, checkpoint.queues, checkpoint.queue_messages,
+        )  # fmt: skip
+        return False
 
-def _scan(parts: Parts, start: int) -> tuple[int, int]:
-    """Dispatches every record from `start` on; returns where they end, and the last one's store time."""
-    is_whole = start == parts.log.first
-    indexed = parts.index.end_position if parts.index is not None else 0
-    end, timestamp, progress = start, 0, start + _PROGRESS_BYTES
-    for message in records(parts.log, start):
-        _check_queue(parts, message, is_whole)
-        parts.dispatch(message)
-        end = message.position + message.size
-        timestamp = message.store_timestamp
-        if end >= progress:
-            parts.logger.info("recovery has read the log up to %d of at most %d", end, parts.log.end)
-            parts.queues.write_tails()
-            progress += _PROGRESS_BYTES
-    del indexed
-    return _after_blank(parts.log, end), timestamp
+    def _scan(self, start: int) -> int:
+        """Dispatches every record from `start` on; returns where they end."""
+        index = self.dispatcher.index
+        if index is not None:
+            index.dispatch()
+        indexed = index.end_position if index is not None else -1
+        scan = LogScan(self.log, start)
+        progress = start + _PROGRESS_BYTES
+        for message in scan:
+            self._dispatch(message, indexed, is_whole=start == self.log.first)
+            self.timestamp = message.store_timestamp
+            if scan.position >= progress:
+                self.logger.info("recovery has read the log up to %d of at most %d", scan.position, self.log.end)
+                self.dispatcher.queues.write_tails()
+                progress = scan.position + _PROGRESS_BYTES
+        return scan.position
 
+    def _dispatch(self, message: record.Message, indexed: int, *, is_whole: bool) -> None:
+        dispatcher = self.dispatcher
+        queue = dispatcher.queues.ensure(message.topic, message.queue_id)
+        sys_flag = message.sys_flag
+        if message.queue_offset > queue.max_offset and not sys_flag & NOT_QUEUED and not is_whole:
+            raise _Short(f"queue {message.topic}/{message.queue_id} ends at {queue.max_offset} before its time")
+        put = dispatcher.put_of(queue, message)
+        if not sys_flag & NOT_QUEUED and not (is_whole and dispatcher.queues.has(queue, put)):
+            dispatcher.queues.append(queue, put)
+        if message.position > indexed:
+            dispatcher.add_to_index(queue, put, sys_flag, message.properties)
 
-def _check_queue(parts: Parts, message: record.Message, is_whole: bool) -> None:
-    pass
-
-
-def records(log: CommitLog, start: int) -> Iterator[record.Message]:
-    """The records from position `start` on, up to where there is none."""
-    position = start
-    chunk, chunk_start = b"", start
-    while position < log.end:
-        at = position - chunk_start
-        if len(chunk) - at < record.BLANK_BYTES or not _is_whole(chunk, at):
-            pass
-    yield from ()
+    def _settle(self, end: int, *, is_untouched: bool) -> None:
+        """The log goes on at `end`. What is behind it would be taken for records once new ones reach up to it."""
+        if not is_untouched:
+            self.log.cut(end)
+        else:
+            self.log.go_on_at(end)

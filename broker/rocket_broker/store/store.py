@@ -11,27 +11,35 @@ Threads: one thread calls what changes the store (put, append_replica, delete_to
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from functools import lru_cache
+import threading
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
 from struct import Struct
 from typing import Final
 from zlib import crc32
 
+from rocket_broker.store import checkpoint
+from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
+from rocket_broker.store.directory_lock import DirectoryLock
+from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
+from rocket_broker.store.errors import StoreError, refused
+from rocket_broker.store.files import sync_folder
+from rocket_broker.store.index import Index
+from rocket_broker.store.matching import matches
 from rocket_broker.store.reading import Reader, Wish, WouldBlock, outside
+from rocket_broker.store.recovery import Recovery
 from rocket_broker.store.settings import StoreSettings
-from rocket_broker.store.values import Arrival, Entry, GetStatus, Got, Outgoing, Put
-from rocket_wire import properties, record
-from rocket_wire.hashing import utf8_hash
+from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
+from rocket_wire import record
+from rocket_wire.errors import ProtocolError
 
-__all__ = ["Arrival", "Entry", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
+__all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
 
 _LENGTH: Final = Struct(">H")
 _HOST_BITS: Final = record.BORN_HOST_V6 | record.STORE_HOST_V6
-_TRANSACTION: Final = 0xC
-_ROLLBACK: Final = 0xC
-_NOT_QUEUED: Final = 0x4  # prepared (0x4) and rolled back (0xC) messages have no place in a queue
 
 
 class MessageStore:
@@ -43,23 +51,66 @@ class MessageStore:
         self._logger = log
         self._log = CommitLog(settings.commitlog_path, settings.segment_size, settings.open_files, log)
         self._queues = ConsumeQueues(settings.root / "consumequeue", settings.queue_file_size, settings.open_files, log)
+        self._index = (
+            Index(settings.root / "index", settings.max_hash_slots, settings.max_index_entries, log)
+            if settings.index_enable
+            else None
+        )
+        self._dispatcher = Dispatcher(self._queues, self._index, settings.delay_levels)
         self._reader = Reader(self._log, self._queues)
         self._by_topic = self._queues.by_topic
         self._last_timestamp = 0
+        self._dispatched = 0
+        self._received = bytearray()
         self._arrivals: list[Arrival] = []
+        self._flushing = threading.Lock()
+        self._checkpointed_at = 0
+        self._checkpoint = Checkpoint()
+        self._lock: DirectoryLock | None = None
 
     @classmethod
     def open(cls, settings: StoreSettings, *, now_ms: Callable[[], int], log: logging.Logger) -> MessageStore:
-        """Locks the folder, recovers what is in it. Raises StoreLocked, StoreError, OSError."""
-        store = cls(settings, now_ms, log)
+        """Locks the folder and recovers what is in it. Raises StoreLocked, StoreError, OSError."""
         settings.root.mkdir(parents=True, exist_ok=True)
+        lock = DirectoryLock(settings.root, now_ms())
+        store = cls(settings, now_ms, log)
+        try:
+            store._recover()
+        except BaseException:
+            lock.release()
+            raise
+        store._lock = lock
         return store
+
+    def _recover(self) -> None:
+        abort = self._settings.root / "abort"
+        is_clean = not abort.exists()
+        abort.touch()
+        sync_folder(self._settings.root)
+        self._checkpoint = checkpoint.load(self._checkpoint_path)
+        recovery = Recovery(self._log, self._dispatcher, self._checkpoint, is_clean, self._logger)
+        recovery.run()
+        self._last_timestamp = recovery.timestamp
+        self._dispatched = self._log.sync()
+        self._save_checkpoint()
+        self._logger.info(
+            "the store has positions %d to %d (last stop was %s)",
+            self._log.first, self._log.end, "clean" if is_clean else "not clean",
+        )  # fmt: skip
 
     def close(self) -> None:
         """Makes everything durable and gives the folder back. Raises OSError when that cannot be done."""
-        self.flush()
-        self._log.close()
-        self._queues.close()
+        if self._lock is None:
+            return
+        with self._flushing:
+            self._log.sync()
+            self._save_checkpoint(is_last=True)
+            self._log.close()
+            self._queues.close()
+            (self._settings.root / "abort").unlink(missing_ok=True)
+            sync_folder(self._settings.root)
+        self._lock.release()
+        self._lock = None
 
     # -- putting ----------------------------------------------------------------------------------------------------
 
@@ -77,7 +128,8 @@ class MessageStore:
         position = self._log.room(size)
         put = self._place(message, queue, position, size, queue.max_offset)
         self._log.append(_encode(message, queue, put, sys_flag))
-        self._dispatch(queue, put, sys_flag, message.properties)
+        self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
+        self._dispatched = position + size
         return put
 
     def put_many(self, messages: list[Outgoing]) -> list[Put]:
@@ -100,14 +152,15 @@ class MessageStore:
         for message, queue, sys_flag, size in placed:
             offset = offsets.get(queue, queue.max_offset)
             put = self._place(message, queue, position, size, offset)
-            if not sys_flag & _NOT_QUEUED:
+            if not sys_flag & NOT_QUEUED:
                 offsets[queue] = offset + 1
             parts.append(_encode(message, queue, put, sys_flag))
             puts.append(put)
             position += size
         self._log.append(b"".join(parts))
         for put, (message, queue, sys_flag, _) in zip(puts, placed, strict=True):
-            self._dispatch(queue, put, sys_flag, message.properties)
+            self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
+        self._dispatched = position
         return puts
 
     def _new_queue(self, message: Outgoing) -> ConsumeQueue:
@@ -118,26 +171,9 @@ class MessageStore:
         if timestamp < self._last_timestamp:  # a clock set back must not put the log out of order
             timestamp = self._last_timestamp
         self._last_timestamp = timestamp
-        if message.sys_flag & _NOT_QUEUED:
+        if message.sys_flag & NOT_QUEUED:
             offset = 0
-        return Put(position, size, offset, timestamp, self._tags_code(queue, message.properties, timestamp))
-
-    def _tags_code(self, queue: ConsumeQueue, content: bytes, timestamp: int) -> int:
-        if queue.is_schedule:
-            level = properties.find(content, b"DELAY")
-            if level is not None and level.isdigit() and int(level) > 0:
-                return timestamp + self._delay(int(level))
-        tag = properties.find(content, b"TAGS")
-        return 0 if tag is None else _tag_code(tag)
-
-    def _delay(self, level: int) -> int:
-        levels = self._settings.delay_levels
-        return levels[min(level, len(levels)) - 1] if levels else 1000
-
-    def _dispatch(self, queue: ConsumeQueue, put: Put, sys_flag: int, content: bytes) -> None:
-        """Tells queue and index of a record that is in the log: after a put, a replicated append, and in recovery."""
-        if not sys_flag & _NOT_QUEUED:
-            self._queues.append(queue, put)
+        return Put(position, size, offset, timestamp, self._dispatcher.tags_code(queue, message.properties, timestamp))
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -184,9 +220,210 @@ class MessageStore:
         """Up to where the commit log is on the disk, bytes."""
         return self._log.flushed
 
+    def queues(self) -> list[tuple[str, int]]:
+        """Topic and queue id of every queue that ever had a message."""
+        return [(queue.topic, queue.queue_id) for queue in self._queues.all()]
+
+    def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
+        """(position, size, tag code) from `offset` on, at least one where there is one. May wait for the disk."""
+        queue = self._queues.get(topic, queue_id)
+        return [] if queue is None else self._queues.entries(queue, offset, max_entries) or []
+
+    def look_up(self, position: int, size: int | None = None) -> bytes | None:
+        """The record at `position`, None where none begins. May wait for the disk. Raises StoreError."""
+        return self._reader.record(position, size)
+
+    def store_time(self, topic: str, queue_id: int, offset: int) -> int | None:
+        """When the message at `offset` was stored, ms; None where there is none (any more)."""
+        queue = self._queues.get(topic, queue_id)
+        return None if queue is None else self._reader.store_time(queue, offset)
+
+    def earliest_store_time(self, topic: str, queue_id: int) -> int | None:
+        """When the queue's first message was stored, ms; None where it has none."""
+        return self.store_time(topic, queue_id, self.min_offset(topic, queue_id))
+
+    def earliest_log_time(self) -> int | None:
+        """When the log's first message was stored, ms; None where it has none."""
+        return self._reader.store_time_at(self._log.first)
+
+    def offset_by_time(self, topic: str, queue_id: int, timestamp: int, upper: bool = False) -> int:
+        """The first offset stored at `timestamp` (ms) or later, the queue's end where there is none.
+
+        With `upper` the last offset stored at `timestamp` or earlier, the queue's first where there is none.
+        """
+        queue = self._queues.get(topic, queue_id)
+        return 0 if queue is None else self._reader.offset_by_time(queue, timestamp, upper=upper)
+
+    def query(self, topic: str, key: str, max_messages: int, begin: int, end: int) -> list[bytes]:
+        """Records of `topic` with this unique key or word in KEYS, stored from `begin` to `end` (ms); newest first.
+
+        None are found where the index is switched off. May wait for the disk. Raises StoreError.
+        """
+        if self._index is None:
+            return []
+        try:
+            positions = self._index.find(topic, key, begin, end, 4 * max_messages)
+        except OSError as error:
+            raise refused("cannot read the index", error) from error
+        found = (self._reader.record(position) for position in positions)
+        wanted = (content for content in found if content is not None and matches(content, topic, key, begin, end))
+        return list(islice(wanted, max_messages))
+
+    # -- replication ------------------------------------------------------------------------------------------------
+
+    def read_log(self, position: int, max_bytes: int, *, may_block: bool = False) -> bytes | None:
+        """Raw bytes of the log from `position` on, none at its end. None where the disk must be waited for.
+
+        Raises StoreError for a position that is not in the log.
+        """
+        if position == self._log.end:
+            return b""
+        content = self._log.read(position, max_bytes, may_block=may_block)
+        return None if content is None else bytes(content)
+
+    def append_replica(self, position: int, content: bytes) -> None:
+        """Appends raw bytes of a master's log; records become readable as soon as they are whole.
+
+        `position` must be `max_position`. Raises StoreFull and StoreError; StoreError also where the bytes are no
+        records, and then the log is cut behind the last one that is.
+        """
+        before = self._log.end
+        if position != before:
+            raise StoreError(f"position {position} does not continue the log, which ends at {before}")
+        try:
+            self._log.append_copy(content)
+        finally:
+            self._received += content[: self._log.end - before]
+        try:
+            for message in self._take_records():
+                put = self._dispatcher.dispatch_read(message)
+                self._last_timestamp = max(self._last_timestamp, put.store_timestamp)
+                if not message.sys_flag & NOT_QUEUED:
+                    self._arrivals.append(Arrival(message.topic, message.queue_id, put.queue_offset, put.tags_code))
+        except ProtocolError as error:
+            self.drop_partial()
+            raise StoreError(f"the master's bytes at position {self._dispatched} are no record: {error}") from error
+
+    def _take_records(self) -> Iterator[record.Message]:
+        """Takes whole records off the front of what was received."""
+        while True:
+            limit = self._log.base_of(self._dispatched) + self._settings.segment_size - self._dispatched
+            size = record.next_size(self._received, limit)
+            if size is None or size > len(self._received):
+                return
+            content = bytes(self._received[:size])
+            del self._received[:size]
+            if not record.is_blank(content):
+                message = record.decode(content)
+                if message.position != self._dispatched:
+                    raise ProtocolError(f"the record says it belongs to position {message.position}")
+                yield message
+            self._dispatched += size
+
+    def drop_partial(self) -> None:
+        """Cuts off the beginning of a record whose rest never came: a slave does so before it takes over."""
+        if self._dispatched < self._log.end:
+            self._log.cut(self._dispatched)
+        self._received.clear()
+
+    def reset_to(self, position: int) -> None:
+        """Lets an empty log begin at `position`, where a segment of the master's begins. Raises StoreError."""
+        self._log.begin_at(position)
+        self._dispatched = position
+
+    def take_arrivals(self) -> list[Arrival]:
+        """The messages that came by replication since the last call."""
+        arrivals, self._arrivals = self._arrivals, []
+        return arrivals
+
+    # -- durability -------------------------------------------------------------------------------------------------
+
+    def sync_log(self) -> int:
+        """Makes every record appended before the call durable; returns the log's position up to where. In any thread.
+
+        Raises OSError; then nobody can say what is on the disk, and the process should end.
+        """
+        return self._log.sync()
+
     def flush(self) -> None:
-        self._log.sync()
-        self._queues.write_tails()
+        """`sync_log`, and now and then queues, index and checkpoint too. In any thread. Raises OSError as sync_log.
+
+        Safe beside a put: the log's end moves only after the bytes are written, queue tails and pending index entries
+        are taken by single steps, and the checkpoint names a position that was dispatched before any of it began.
+        """
+        with self._flushing:
+            self._log.sync()
+            self._log.reserve_ahead()
+            if self._now_ms() - self._checkpointed_at >= self._settings.checkpoint_interval:
+                self._save_checkpoint()
+            else:
+                self._write_tails()
+
+    def _write_tails(self) -> bool:
+        try:
+            self._queues.write_tails()
+        except OSError as error:
+            self._logger.error("%s", refused("consume queues stay in memory", error))
+            return False
+        return True
+
+    def _save_checkpoint(self, *, is_last: bool = False) -> None:
+        """Makes queues and index durable up to a position, then says so. Skipped where nothing changed."""
+        position, timestamp = min(self._dispatched, self._log.flushed), self._last_timestamp
+        self._checkpointed_at = self._now_ms()
+        index_state = self._sync_index()
+        if not self._write_tails() or index_state is None:
+            return
+        self._queues.sync()
+        queues = list(self._queues.all()) if is_last else []
+        state = Checkpoint(
+            physic_timestamp=timestamp,
+            logics_timestamp=timestamp,
+            index_timestamp=timestamp,
+            master_flushed=self._checkpoint.master_flushed,
+            confirm=self._log.end,
+            position=position,
+            index_file=index_state[0],
+            index_count=index_state[1],
+            queues=len(queues) if is_last else -1,
+            queue_messages=sum(queue.max_offset for queue in queues) if is_last else -1,
+        )
+        if state != self._checkpoint:
+            checkpoint.save(self._checkpoint_path, state)
+            self._checkpoint = state
+
+    def _sync_index(self) -> tuple[int, int] | None:
+        """The index's last file and its count, durable; None where messages wait because the disk refuses them."""
+        if self._index is None:
+            return 0, 0
+        self._index.dispatch()
+        return None if self._index.is_failing else self._index.sync()
+
+    @property
+    def _checkpoint_path(self) -> Path:
+        return self._settings.root / "checkpoint"
+
+    # -- deleting ---------------------------------------------------------------------------------------------------
+
+    def delete_topic(self, topic: str) -> None:
+        """Removes the topic's queues; its records stay in the log until that is deleted."""
+        self._queues.delete_topic(topic)
+
+    def delete_expired(self, now_ms: int) -> int:
+        """Deletes the oldest segments whose messages are older than they need be kept; returns how many."""
+        kept = self._settings.file_reserved_hours * 3_600_000
+        deleted = 0
+        while self._log.first + self._settings.segment_size < self._log.limit:
+            newer = self._reader.store_time_at(self._log.first + self._settings.segment_size)
+            if newer is None or now_ms - newer < kept:
+                break
+            self._log.drop_first()
+            deleted += 1
+        if deleted:
+            self._queues.drop_before(self._log.first)
+            if self._index is not None:
+                self._index.drop_before(self._log.first)
+        return deleted
 
 
 def _encode(message: Outgoing, queue: ConsumeQueue, put: Put, sys_flag: int) -> bytes:
@@ -205,8 +442,3 @@ def _sys_flag(message: Outgoing) -> int:
     if len(message.born_host) + len(message.store_host) != 16:
         flags |= record.host_flags(message.born_host, message.store_host)
     return flags
-
-
-@lru_cache(maxsize=4096)
-def _tag_code(tag: bytes) -> int:
-    return utf8_hash(tag)

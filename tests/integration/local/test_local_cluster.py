@@ -71,19 +71,30 @@ def test_what_fails_at_once_is_tried_ever_later_and_its_last_words_are_shown(clu
 
 
 def test_editing_the_counts_scales_the_cluster_up_and_down(cluster: Rocketctl) -> None:
-    cluster.write(servers=1, groups=1, slaves=0)
+    cluster.write(groups=1, slaves=0)
     cluster.up()
-    cluster.write(servers=2, groups=2, slaves=1)
-    everybody = {NAMESRV, "orders-namesrv-1", MASTER, SLAVE, "orders-broker-1-0", "orders-broker-1-1"}
+    before = cluster.pid(MASTER)
+    cluster.write(groups=2, slaves=1)
+    everybody = {NAMESRV, MASTER, SLAVE, "orders-broker-1-0", "orders-broker-1-1"}
     wait_for(
         lambda: {name for name in everybody if f"{name} is ready" in cluster.out} == everybody, lambda: cluster.out
     )
-    cluster.write(servers=1, groups=1, slaves=0)
+    cluster.write(groups=1, slaves=0)
     gone = everybody - {NAMESRV, MASTER}
     wait_for(lambda: {f"stop {name}" for name in gone} <= set(cluster.journal()), lambda: str(cluster.journal()))
     cluster.said("its folder stays, and the messages in it come back when the group is added again")
     assert (cluster.root / "orders-broker-1-0" / "log").exists()
-    assert runs(cluster.pid(MASTER))
+    assert cluster.pid(MASTER) == before
+
+
+def test_brokers_that_cannot_be_told_of_a_new_name_server_are_restarted_slave_first(cluster: Rocketctl) -> None:
+    cluster.write(servers=1)
+    cluster.up()
+    cluster.write(servers=2)
+    cluster.said(f"restarting {MASTER}: namesrvAddr changes")
+    wait_for_journal(
+        cluster, "start orders-namesrv-1", f"stop {SLAVE}", f"start {SLAVE}", f"stop {MASTER}", f"start {MASTER}"
+    )
 
 
 def test_an_edit_that_is_not_valid_changes_nothing(cluster: Rocketctl) -> None:

@@ -1,12 +1,12 @@
 """`rocketctl up` as a person runs it: a manifest in a folder, a process, its output, and signals.
 
-Its name servers and brokers are the real ones, or stand-ins (stand_in.py) that start in no time and do as they are told.
+Its name servers and brokers are the real ones, or stand-ins (stand_in.py) that start in no time and do as told.
 Everything here blocks, with a deadline.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import signal
 import subprocess
 import sys
@@ -29,7 +29,7 @@ _PORT_OFFSETS = [*range(24), *(_BROKERS_AFTER + 100 * group + port for group in 
 
 @dataclass
 class Rocketctl:
-    """A cluster called `orders` on free ports. `programs` is where its name server and broker are; None: the real ones."""
+    """A cluster called `orders` on free ports. `programs` is where its programs are; None: the real ones."""
 
     folder: Path
     programs: Path | None = None
@@ -110,9 +110,10 @@ class Rocketctl:
             process.kill()
             process.wait()
         for file in self.root.glob("*/pid"):
-            pid = int(file.read_text())
-            if runs(pid) and any(str(self.root) in argument for argument in psutil.Process(pid).cmdline()):
-                os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(psutil.Error, ValueError):  # it ended meanwhile
+                member = psutil.Process(int(file.read_text()))
+                if any(str(self.root) in argument for argument in member.cmdline()):
+                    member.kill()
 
 
 def stand_ins(folder: Path) -> Path:

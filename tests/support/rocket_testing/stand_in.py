@@ -25,9 +25,7 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
     writer.close()
 
 
-async def main() -> None:
-    lines = Path(sys.argv[sys.argv.index("-c") + 1]).read_text().splitlines()
-    settings = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+async def main(settings: dict[str, str]) -> None:
     if "standInExit" in settings:
         print("the stand-in was told to fail", file=sys.stderr)
         sys.exit(int(settings["standInExit"]))
@@ -46,4 +44,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    lines = Path(sys.argv[sys.argv.index("-c") + 1]).read_text().splitlines()
+    asyncio.run(main(dict(line.split("=", 1) for line in lines if not line.startswith("#"))))

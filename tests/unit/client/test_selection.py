@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -45,9 +46,12 @@ def test_a_broker_that_failed_is_avoided_for_a_while_and_forgiven_when_it_answer
     assert faults.avoided(now=100.0 + AVOID_SECONDS) == set()
 
 
-def test_a_key_chooses_the_queue_that_javas_producer_chooses() -> None:
-    """Java: abs("order-1".hashCode() % 8), with hash code -1207109424 and so queue 0."""
-    assert by_key(QUEUES, "order-1") == QUEUES[abs(-1207109424) % 8]
+@pytest.mark.parametrize(
+    ("key", "index"), [("order-1", 6), ("customer-17", 3), ("polygenelubricants", 0), ("häuser\U0001f600", 2)]
+)
+def test_a_key_chooses_the_queue_that_javas_producer_chooses(key: str, index: int) -> None:
+    """Printed by Java: Math.abs(key.hashCode() % 8); the hash codes of all but the last are negative."""
+    assert by_key(QUEUES, key) == QUEUES[index]
 
 
 @given(st.text(), st.integers(1, 50))

@@ -1,0 +1,71 @@
+"""Telling the consume queue and the index of a record that is in the log: one function, whoever put the record there.
+
+A prepared or rolled back transactional message (sysFlag 0x4, 0xC) has no place in its queue, and a rolled back one
+none in the index, as in Apache's broker.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
+from rocket_broker.store.index import Index
+from rocket_broker.store.values import Put
+from rocket_wire import properties, record
+from rocket_wire.hashing import utf8_hash
+
+NOT_QUEUED: Final = 0x4
+_TRANSACTION: Final = 0xC
+_ROLLED_BACK: Final = 0xC
+_DEFAULT_DELAY: Final = 1000
+
+
+class Dispatcher:
+    """Dispatches to one store's queues and index (None where it is switched off)."""
+
+    def __init__(self, queues: ConsumeQueues, index: Index | None, delay_levels: tuple[int, ...]) -> None:
+        self.queues = queues
+        self.index = index
+        self._delay_levels = delay_levels
+
+    def dispatch(self, queue: ConsumeQueue, put: Put, sys_flag: int, content: bytes) -> None:
+        """The record of `put`, with these properties, is in the log: from now on readers find it."""
+        if not sys_flag & NOT_QUEUED:
+            self.queues.append(queue, put)
+        self.add_to_index(queue, put, sys_flag, content)
+
+    def add_to_index(self, queue: ConsumeQueue, put: Put, sys_flag: int, content: bytes) -> None:
+        """The index's half of `dispatch`."""
+        if self.index is not None and sys_flag & _TRANSACTION != _ROLLED_BACK:
+            self.index.add(put.position, put.store_timestamp, queue.topic, content)
+
+    def dispatch_read(self, message: record.Message) -> Put:
+        """The same for a record that was read: from a master, or in recovery."""
+        queue = self.queues.ensure(message.topic, message.queue_id)
+        put = self.put_of(queue, message)
+        self.dispatch(queue, put, message.sys_flag, message.properties)
+        return put
+
+    def put_of(self, queue: ConsumeQueue, message: record.Message) -> Put:
+        """What the put of this record returned."""
+        tags_code = self.tags_code(queue, message.properties, message.store_timestamp)
+        return Put(message.position, message.size, message.queue_offset, message.store_timestamp, tags_code)
+
+    def tags_code(self, queue: ConsumeQueue, content: bytes, timestamp: int) -> int:
+        """What the queue's entry holds: the tag's hash, or the time of delivery (ms) of a message that is delayed."""
+        if queue.is_schedule:
+            level = properties.find(content, b"DELAY")
+            if level is not None and level.isdigit() and int(level) > 0:
+                return timestamp + self._delay(int(level))
+        tag = properties.find(content, b"TAGS")
+        return 0 if tag is None else _tag_code(tag)
+
+    def _delay(self, level: int) -> int:
+        levels = self._delay_levels
+        return levels[min(level, len(levels)) - 1] if levels else _DEFAULT_DELAY
+
+
+@lru_cache(maxsize=4096)
+def _tag_code(tag: bytes) -> int:
+    return utf8_hash(tag)

@@ -10,7 +10,7 @@ Figures depend on the machine and on what else runs on it: compare only within o
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated
@@ -20,7 +20,7 @@ from rich.console import Console
 from rocket_bench import measurement, processes, report, servers
 from rocket_bench.case import PullCase, SendCase
 from rocket_bench.report import Report, Row
-from rocket_bench.servers import BUILD, Target
+from rocket_bench.servers import BUILD, ServerFailed, Target
 
 
 class Part(StrEnum):
@@ -36,17 +36,14 @@ def main(
     messages: Annotated[int, typer.Option(help="stored before memory is read")] = 1_000_000,
 ) -> None:
     """Measures, prints a table, writes JSON. Exit status 1 when a send failed."""
-    parts = set(only or Part)
     console = Console(width=max(Console().width, 110))  # a table that is cut to 80 columns tells nothing
     found = report.begin()
-    if Part.SENDS in parts:
-        measure_sends(found, quick=quick)
-    if Part.PULLS in parts:
-        measure_pulls(found, 50_000 if quick else 500_000)
-    if Part.MEMORY in parts:
-        measure_memory(found, 50_000 if quick else messages)
-    if Part.START in parts:
-        measure_start(found, runs=1 if quick else 5)
+    try:
+        for part in only or Part:
+            MEASURES[part](found, messages, quick)
+    except ServerFailed as failed:
+        console.print(f"[red]stopped[/red] {failed}", highlight=False)
+        raise typer.Exit(1) from None
     report.show(found, console)
     console.print(f"written to {report.save(found, BUILD).relative_to(BUILD.parents[1])}")
     for case, failure in report.failures(found).items():
@@ -73,20 +70,21 @@ def send_cases(target: Target, *, quick: bool) -> Iterator[SendCase]:
         )
 
 
-def measure_sends(found: Report, *, quick: bool) -> None:
+def measure_sends(found: Report, messages: int, quick: bool) -> None:
     for server in (servers.echo(), ours()):
         with server as target:
             for case in send_cases(target, quick=quick):
                 found.sends.append(Row(target.name, case, measurement.run(case)))
 
 
-def measure_pulls(found: Report, messages: int) -> None:
+def measure_pulls(found: Report, messages: int, quick: bool) -> None:
     with ours() as target:
-        measurement.fill(target, messages)
+        measurement.fill(target, 50_000 if quick else 500_000)
         found.pulls[target.name] = measurement.run(PullCase(port=target.port, pid=target.pid))
 
 
-def measure_memory(found: Report, messages: int) -> None:
+def measure_memory(found: Report, messages: int, quick: bool) -> None:
+    messages = min(messages, 50_000) if quick else messages
     with ours() as target:
         at_start = processes.memory(target.pid)
         measurement.fill(target, messages)
@@ -99,12 +97,20 @@ def measure_memory(found: Report, messages: int) -> None:
         }
 
 
-def measure_start(found: Report, runs: int) -> None:
+def measure_start(found: Report, messages: int, quick: bool) -> None:
     seconds = []
-    for _ in range(runs):
+    for _ in range(1 if quick else 5):
         with ours() as target:
             seconds.append(target.start_seconds)
     found.start_seconds["ours"] = sorted(seconds)[len(seconds) // 2]
+
+
+MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
+    Part.SENDS: measure_sends,
+    Part.PULLS: measure_pulls,
+    Part.MEMORY: measure_memory,
+    Part.START: measure_start,
+}
 
 
 if __name__ == "__main__":

@@ -30,23 +30,30 @@ class Arrivals:
         """How many pulls are held."""
         return sum(map(len, self._waiting.values()))
 
-    async def wait(self, topic: str, queue_id: int, offset: int, tags: frozenset[int] | None, timeout: float) -> None:
-        """Returns when a message at `offset` or later with one of `tags` (None: any) is there, or after `timeout` s."""
-        if self._closed:
-            return
+    def wait(
+        self, topic: str, queue_id: int, offset: int, tags: frozenset[int] | None, timeout: float
+    ) -> asyncio.Future[None]:
+        """Done when a message at `offset` or later with one of `tags` (None: any) is there, or after `timeout` s.
+
+        It waits from this call on, not from when it is first awaited: a message may come in between.
+        """
         waiting = _Waiting(offset, tags)
+        if self._closed:
+            _wake(waiting)
+            return waiting.woken
         key = (topic, queue_id)
         self._waiting[key].add(waiting)
         timer = asyncio.get_running_loop().call_later(timeout, _wake, waiting)
-        try:
-            await waiting.woken
-        finally:
+
+        def over(_: asyncio.Future[None]) -> None:
             timer.cancel()
-            held = self._waiting.get(key)
-            if held is not None:
-                held.discard(waiting)
-                if not held:
-                    del self._waiting[key]
+            held = self._waiting[key]
+            held.discard(waiting)
+            if not held:
+                del self._waiting[key]
+
+        waiting.woken.add_done_callback(over)
+        return waiting.woken
 
     def notify(self, topic: str, queue_id: int, offset: int, tags_code: int) -> None:
         """A message with this offset and tag code can be read."""

@@ -25,6 +25,7 @@ log = logging.getLogger("rocket.delay")
 
 _BATCH: Final = 64
 _RETRY_SECONDS: Final = 1.0
+MAX_QUEUE_ID: Final = 2**31 - 1
 
 
 class DelayOffsets:
@@ -143,7 +144,7 @@ def restored(message: record.Message) -> Outgoing:
     """The message as it was before it was delayed. Raises ProtocolError when it does not say where it belongs."""
     pairs = properties.decode(message.properties)
     topic, queue_id = pairs.pop("REAL_TOPIC", ""), pairs.pop("REAL_QID", "")
-    if not topic or not queue_id.isdigit():
+    if not topic or not queue_id.isdecimal() or int(queue_id) > MAX_QUEUE_ID:
         raise ProtocolError("the schedule topic holds a message without REAL_TOPIC and REAL_QID")
     pairs.pop("DELAY", None)
     return Outgoing(

@@ -38,6 +38,8 @@ def load(path: Path, parse: Callable[[bytes], T]) -> T | None:
             log.error("%s is damaged (%s): trying its backup", candidate, error)
             problems.append(f"{candidate}: {error}")
         else:
+            if problems:  # or the next save would make the damaged file the backup
+                path.replace(path.with_name(path.name + ".damaged"))
             return table
     if problems:
         raise DamagedFile(f"{'; '.join(problems)}. Restore one of them from a backup, or delete both to start empty")
@@ -86,7 +88,9 @@ class Saver:
             self._waiting.add_done_callback(_retrieve)
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
-        return self._waiting
+        saving = asyncio.shield(self._waiting)  # several callers share one save; none of them can cancel it
+        saving.add_done_callback(_retrieve)
+        return saving
 
     def save_now(self) -> None:
         """Saves before returning, for the start and the end of the process. Raises OSError."""

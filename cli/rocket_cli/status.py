@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from rocket_cli.console import Namesrv, out, refusing
+from rocket_cli.console import Namesrv, out, refusing, table
 from rocket_client import Admin, RocketError
 
 
@@ -54,11 +54,11 @@ async def _ask(admin: Admin, cluster: str, broker_name: str, broker_id: int, add
 
 
 def status_table(brokers: Sequence[BrokerStatus]) -> Table:
-    table = Table("cluster", "broker", "role", "address", "version", "in/s", "out/s", "messages today")
+    result = table("cluster", "broker", "role", "address", "version", "in/s", "out/s", "messages today")
     for broker in brokers:
         role = "master" if broker.broker_id == 0 else f"slave {broker.broker_id}"
-        table.add_row(broker.cluster, broker.broker_name, role, broker.address, *_figures(broker))
-    return table
+        result.add_row(broker.cluster, broker.broker_name, role, broker.address, *_figures(broker))
+    return result
 
 
 def _figures(broker: BrokerStatus) -> tuple[str | Text, ...]:

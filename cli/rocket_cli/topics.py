@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rocket_cli.console import Namesrv, out, refusing
+from rocket_cli.console import Namesrv, out, refusing, table
 from rocket_client import Admin, MessageQueue
 from rocket_wire.bodies.stats import TopicOffset
 
@@ -102,13 +102,14 @@ async def _stats(namesrv: str, topic: str) -> dict[MessageQueue, TopicOffset]:
 
 
 def stats_table(queues: Mapping[MessageQueue, TopicOffset]) -> Table:
-    table = Table("broker", "queue", "first offset", "next offset", "messages", "last stored", show_footer=True)
+    result = table("broker", "queue", "first offset", "next offset", "messages", "last stored")
+    result.show_footer = True
     for queue, offset in sorted(queues.items()):
         stored = datetime.fromtimestamp(offset.last_update_timestamp / 1000, UTC).astimezone()
         when = f"{stored:%Y-%m-%d %H:%M:%S}" if offset.last_update_timestamp else "never"
         count = offset.max_offset - offset.min_offset
-        table.add_row(
+        result.add_row(
             queue.broker_name, str(queue.queue_id), str(offset.min_offset), str(offset.max_offset), str(count), when
         )
-    table.columns[4].footer = str(sum(offset.max_offset - offset.min_offset for offset in queues.values()))
-    return table
+    result.columns[4].footer = str(sum(offset.max_offset - offset.min_offset for offset in queues.values()))
+    return result

@@ -12,6 +12,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from rocket_cli.console import table
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.ports import CLIENTS
 from rocket_operator.objects.processes import Desired
@@ -105,15 +106,15 @@ class LiveView(PlainView):
         current = rows(desired, observed)
         if current != self._shown:
             self._shown = current
-            self._live.update(table(current), refresh=True)
+            self._live.update(members_table(current), refresh=True)
 
 
 def view(console: Console) -> PlainView:
     return LiveView(console) if console.is_terminal else PlainView(console)
 
 
-def table(shown: Sequence[Row]) -> Table:
-    result = Table("member", "role", "ports", "state", "restarts", "pid")
+def members_table(shown: Sequence[Row]) -> Table:
+    result = table("member", "role", "ports", "state", "restarts", "pid")
     for row in shown:
         state = Text(f"{row.state}: {row.reason}" if row.reason else row.state, _COLOURS.get(row.state, ""))
         result.add_row(row.member.name, row.member.role, row.ports, state, str(row.restarts), str(row.pid or ""))

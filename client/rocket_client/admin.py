@@ -124,6 +124,14 @@ class Admin:
         body = await self._namesrv_body(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, None, TopicList)
         return sorted(body.topic_list) if body is not None else []
 
+    async def has_topic(self, topic: str) -> bool:
+        """Whether the name servers know this topic."""
+        try:
+            await self.route(topic)
+        except TopicNotFound:
+            return False
+        return True
+
     async def route(self, topic: str) -> Route:
         """Where the topic's queues are. Raises TopicNotFound."""
         return await self._instance.routes.refresh(topic, self._timeout)
@@ -170,9 +178,9 @@ class Admin:
         return TopicConfigAndQueueMapping.decode(answer.body)
 
     async def delete_topic(self, topic: str) -> None:
-        """Removes a topic from all brokers that have it, and from the name servers. Its messages are gone."""
+        """Removes a topic from all masters that have it, and from the name servers. Its messages are gone."""
         try:
-            addresses = (await self.route(topic)).addresses()
+            addresses = (await self.route(topic)).addresses(masters_only=True)
         except TopicNotFound:
             addresses = set(await self.masters())
         header = topics.DeleteTopicInBroker(topic=topic)

@@ -25,8 +25,9 @@ log = logging.getLogger("rocket.client")
 
 #: How long a former owner of a queue has to commit it, seconds.
 _HAND_OVER: Final = 0.5
-#: How soon an incomplete rebalance is tried again, seconds; doubled each time up to the usual period.
-_FIRST_RETRY: Final = 1.0
+#: How soon an incomplete rebalance is tried again, at first and at last, seconds. A topic may appear at any time.
+_FIRST_RETRY: Final = 0.5
+_LAST_RETRY: Final = 3.0
 #: After a broker's connection was lost, all members come back one by one; counting them earlier would move queues
 #: to and fro. Seconds.
 _QUIET: Final = 2.0
@@ -89,7 +90,7 @@ class Rebalance:
             if await self.once():
                 retry, pause = _FIRST_RETRY, period
             else:
-                retry, pause = min(retry * 2, period), retry
+                retry, pause = min(retry * 2, _LAST_RETRY), retry
 
     async def _wait(self, pause: float) -> None:
         try:

@@ -31,6 +31,9 @@ log = logging.getLogger("rocket.net")
 #: What is written in one turn leaves in one piece, unless it is larger than this.
 _FLUSH_BYTES: Final = 256 * 1024
 
+#: What a handler returns that need not be awaited.
+_ANSWERED: Final = (Command, bytes)
+
 
 class Connection(asyncio.Protocol):
     """Sends and answers requests over one socket."""
@@ -60,6 +63,7 @@ class Connection(asyncio.Protocol):
         self._frames = FrameBuffer(limits.max_frame_bytes)
         self._out: list[bytes] = []
         self._out_bytes = 0
+        self._full = False
         self._room = asyncio.Event()
         self._room.set()
         self._held: Iterator[Command] | None = None
@@ -96,6 +100,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._out.clear()
         self._held = None
+        self._full = False
         self._room.set()
         for future in self._pending.values():
             if not future.done():
@@ -107,16 +112,18 @@ class Connection(asyncio.Protocol):
             self._on_close(self)
 
     def pause_writing(self) -> None:
+        self._full = True
         self._room.clear()
         if self._transport is not None and not self.dialled:
             self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._full = False
         self._room.set()
         if self._held is not None:
             held, self._held = self._held, None
             self._consume(held)
-        if self._transport is not None and self._room.is_set():
+        if self._transport is not None and not self._full:
             self._transport.resume_reading()
 
     # -- requests that the peer sends ---------------------------------------------------------------------------
@@ -129,7 +136,7 @@ class Connection(asyncio.Protocol):
                     self._resolve(command)
                 else:
                     self._dispatch(command)
-                if not self._room.is_set() and not self.dialled:
+                if self._full and not self.dialled:
                     self._held = commands  # their answers would only add to what the peer does not read
                     break
         except ProtocolError as error:
@@ -153,7 +160,7 @@ class Connection(asyncio.Protocol):
             result = handler(request, self)
         except Exception as error:
             return self._answer(request, self._failure(request, error))
-        if result is None or isinstance(result, (Command, bytes)):
+        if result is None or isinstance(result, _ANSWERED):
             return self._answer(request, result)
         return self._await_answer(request, result)
 
@@ -243,7 +250,7 @@ class Connection(asyncio.Protocol):
 
         Raises RequestTimeout when the peer has not read for `timeout` seconds.
         """
-        if not self._room.is_set():
+        if self._full:
             try:
                 async with asyncio.timeout(timeout):
                     await self._room.wait()
@@ -280,7 +287,7 @@ class Connection(asyncio.Protocol):
             out, transport = self._out, cast(asyncio.Transport, self._transport)
             transport.write(out[0] if len(out) == 1 else b"".join(out))
             self.last_active = self._loop.time()
-            if not self._room.is_set() and not self.dialled:
+            if self._full and not self.dialled:
                 self._bound_unread(transport)
         self._out.clear()
         self._out_bytes = 0

@@ -29,7 +29,9 @@ def test_no_file_is_longer_than_400_lines() -> None:
 
 
 def test_every_source_file_opens_with_its_idea() -> None:
-    silent = [str(path) for path in SOURCES if path.stat().st_size and not path.read_text().startswith(('"""', "#!", "# "))]
+    silent = [
+        str(path) for path in SOURCES if path.stat().st_size and not path.read_text().startswith(('"""', "#!", "# "))
+    ]
     assert silent == []
 
 

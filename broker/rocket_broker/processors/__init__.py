@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from rocket_broker.processors import admin, clients, groups, locks, offsets, pull, query, send, send_back, topics
+from rocket_broker.processors import admin, clients, groups, locks, offsets, pull, query, relay, send, send_back, topics
 from rocket_broker.state import Broker
 from rocket_net.dispatch import Table, on
 from rocket_wire.codes import RequestCode as Code
@@ -38,6 +38,9 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_CONSUMER_LIST_BY_GROUP, client_headers.GetConsumerListByGroup, clients.get_consumer_list_by_group),
     (Code.GET_CONSUMER_CONNECTION_LIST, client_headers.GetConsumerConnectionList, clients.get_consumer_connection_list),
     (Code.GET_PRODUCER_CONNECTION_LIST, client_headers.GetProducerConnectionList, clients.get_producer_connection_list),
+    (Code.GET_CONSUMER_RUNNING_INFO, client_headers.GetConsumerRunningInfo, relay.get_consumer_running_info),
+    (Code.QUERY_TOPIC_CONSUME_BY_WHO, client_headers.QueryTopicConsumeByWho, relay.query_topic_consume_by_who),
+    (Code.GET_ALL_PRODUCER_INFO, None, clients.get_all_producer_info),
     (Code.LOCK_BATCH_MQ, None, locks.lock_batch_mq),
     (Code.UNLOCK_BATCH_MQ, None, locks.unlock_batch_mq),
     (Code.UPDATE_AND_CREATE_TOPIC, topic_headers.UpdateAndCreateTopic, topics.update_and_create_topic),

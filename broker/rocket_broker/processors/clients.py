@@ -130,6 +130,21 @@ def get_producer_connection_list(
     return request.reply(body=connections.ProducerConnection(_members(members.items())).encode())
 
 
+def get_all_producer_info(broker: Broker, request: Command, _: Connection) -> Answer:
+    """Every producer group with its members; the times of their last heartbeats in milliseconds."""
+    ahead = broker.now_ms() - broker.now() * 1000
+    table = {
+        group: tuple(
+            connections.ProducerInfo(
+                member.client_id, connection.peer, member.language, member.version, int(ahead + member.seen * 1000)
+            )
+            for connection, member in members.items()
+        )
+        for group, members in broker.clients.producers.items()
+    }
+    return request.reply(body=connections.ProducerTable(table).encode())
+
+
 def _members(members: Iterable[tuple[Connection, Member]]) -> tuple[connections.Connection, ...]:
     return tuple(
         connections.Connection(member.client_id, connection.peer, member.language, member.version)

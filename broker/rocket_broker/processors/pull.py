@@ -7,6 +7,7 @@ text. A read that would wait for the disk is done in a thread, so that nobody el
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,15 +62,19 @@ def pull_message(broker: Broker, header: PullMessage, request: Command, connecti
         return _cold(broker, pull)
     code = _code(broker, pull, got)
     if code is ResponseCode.PULL_NOT_FOUND and header.sys_flag & flags.SUSPEND:
-        return _held(broker, pull)
+        return _held(broker, pull, _arrival(broker, pull))
     return _answer(broker, pull, got, code)
 
 
-async def _held(broker: Broker, pull: _Pull) -> Reply:
+def _arrival(broker: Broker, pull: _Pull) -> Awaitable[None]:
     settings, header = broker.config.settings, pull.header
     milliseconds = header.suspend_timeout_millis if settings.long_polling_enable else settings.short_polling_time_mills
     seconds = min(max(milliseconds, 0) / 1000, _MAX_SUSPEND_SECONDS)
-    await broker.arrivals.wait(header.topic, header.queue_id, header.queue_offset, pull.tags, seconds)
+    return broker.arrivals.wait(header.topic, header.queue_id, header.queue_offset, pull.tags, seconds)
+
+
+async def _held(broker: Broker, pull: _Pull, arrival: Awaitable[None]) -> Reply:
+    await arrival
     got = _read(broker, pull)
     if got is None:
         return await _cold(broker, pull)

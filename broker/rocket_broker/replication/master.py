@@ -154,23 +154,29 @@ class SlaveConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """Closes without waiting for the slave to read, which one that hangs never does."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def heartbeat(self, silence: float) -> None:
         """Tells the slave that we are there; closes it when it was silent for so many seconds."""
         if asyncio.get_running_loop().time() - self._heard > silence:
             log.warning("slave %s was silent for %g s: closing", self.peer, silence)
-            self.close()
+            self.abort()
         elif self.is_following and self._transport is not None and not self._paused:
             self._transport.write(TRANSFER.pack(self.sent, 0))
 
     def pump(self) -> None:
         """Sends what the slave lacks, as long as it reads."""
+        if self._reading is not None and not self._reading.done():
+            return  # what is being read comes first
         store = self._master.store
         batch = self._master.config.settings.ha_transfer_batch_size
         while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
             content = store.read_log(self.sent, batch)
             if content is None:
-                if self._reading is None or self._reading.done():
-                    self._reading = asyncio.create_task(self._read_cold(batch))
+                self._reading = asyncio.create_task(self._read_cold(batch))
                 return
             self._send(content)
 

@@ -7,7 +7,7 @@
    32  confirmPhyOffset       the log's end when this was written
    40  position               ours: every record before it is on the disk, and so are its queue and index entries
    48  index file, 56 index count      ours: the last index file's name as a number, and how many entries it had
-   64  queues, 72 queue messages       ours, after a clean stop: how many queues there were, the sum of their maxima;
+   64  queues, 72 queue messages       ours, after a clean stop: how many queues there were, the messages in them;
                                        -1 while running
    80  CRC32 of the 80 bytes before, 4 bytes
 

@@ -63,6 +63,7 @@ class ConsumeQueues:
     def __init__(self, folder: Path, file_size: int, open_files: int, log: logging.Logger) -> None:
         self.folder = folder
         self.by_topic: dict[str, dict[int, ConsumeQueue]] = {}
+        self.lacks_files = False
         self._file_bytes = file_size - file_size % ENTRY_BYTES
         self._files = OpenFiles(open_files)
         self._log = log
@@ -244,7 +245,10 @@ class ConsumeQueues:
     # -- opening, cleaning ------------------------------------------------------------------------------------------
 
     def load(self, end: int) -> None:
-        """Finds every queue. Entries of records at or behind position `end` of the log do not count, and go."""
+        """Finds every queue. Entries of records at or behind position `end` of the log do not count, and go.
+
+        `lacks_files` is then whether a queue has a hole.
+        """
         if not self.folder.is_dir():
             return
         for topic in os.scandir(self.folder):
@@ -255,6 +259,8 @@ class ConsumeQueues:
 
     def _load(self, queue: ConsumeQueue, end: int) -> None:
         names = self._names(queue)
+        if names and int(names[-1]) - int(names[0]) != (len(names) - 1) * self._file_bytes:
+            self.lacks_files = True
         while names:
             base = int(names[-1])
             path = self._path(queue, base)

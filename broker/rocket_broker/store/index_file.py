@@ -92,7 +92,7 @@ class IndexFile:
         return len(keys)
 
     def find(self, key_hash: int, begin: int, end: int, limit: int) -> list[int]:
-        """Positions of up to `limit` keys of this hash, stored from `begin` to `end` (ms, by the second); newest first."""
+        """Positions of up to `limit` keys of this hash stored from `begin` to `end` (ms, roughly), newest first."""
         positions: list[int] = []
         number = self._slot(_HEADER.size + key_hash % self.slots * 4, self.count)
         while number and len(positions) < limit:

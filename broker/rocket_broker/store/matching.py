@@ -7,7 +7,7 @@ from rocket_wire.errors import ProtocolError
 
 
 def matches(content: bytes, topic: str, key: str, begin: int, end: int) -> bool:
-    """Whether a record of `topic` has `key` as its unique key or in its KEYS, and was stored from `begin` to `end`, ms."""
+    """Whether a record of `topic` has `key` as unique key or in its KEYS, and was stored from `begin` to `end`, ms."""
     try:
         message = record.decode(content, check_crc=False)
     except ProtocolError:

@@ -91,6 +91,7 @@ class Recovery:
     def _go_back(self, start: int) -> None:
         index = self.dispatcher.index
         self.dispatcher.queues.load(start)
+        self.dispatcher.queues.drop_before(self.log.first)
         if index is None:
             return
         index.load()
@@ -108,10 +109,13 @@ class Recovery:
                 self.logger.warning("the index lacks files: reading the whole log again")
                 index.clear()
                 return False
+        if self.dispatcher.queues.lacks_files:
+            self.logger.warning("a consume queue lacks files: reading the whole log again")
+            return False
         if start != checkpoint.position or checkpoint.queues < 0:
             return True
         queues = list(self.dispatcher.queues.all())
-        messages = sum(queue.max_offset for queue in queues)
+        messages = sum(queue.max_offset - queue.min_offset for queue in queues)
         if (len(queues), messages) == (checkpoint.queues, checkpoint.queue_messages):
             return True
         self.logger.warning(

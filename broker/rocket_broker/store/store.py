@@ -11,35 +11,28 @@ Threads: one thread calls what changes the store (put, append_replica, delete_to
 from __future__ import annotations
 
 import logging
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import islice
-from pathlib import Path
-from struct import Struct
-from typing import Final
-from zlib import crc32
 
-from rocket_broker.store import checkpoint
-from rocket_broker.store.checkpoint import Checkpoint
+from rocket_broker.store import retention
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
+from rocket_broker.store.encoding import encode, record_size, record_sys_flag
 from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.files import sync_folder
 from rocket_broker.store.index import Index
+from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.matching import matches
 from rocket_broker.store.reading import Reader, Wish, WouldBlock, outside
 from rocket_broker.store.recovery import Recovery
+from rocket_broker.store.replica import Replica
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
-from rocket_wire import record
 from rocket_wire.errors import ProtocolError
 
 __all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
-
-_LENGTH: Final = Struct(">H")
-_HOST_BITS: Final = record.BORN_HOST_V6 | record.STORE_HOST_V6
 
 
 class MessageStore:
@@ -60,12 +53,8 @@ class MessageStore:
         self._reader = Reader(self._log, self._queues)
         self._by_topic = self._queues.by_topic
         self._last_timestamp = 0
-        self._dispatched = 0
-        self._received = bytearray()
-        self._arrivals: list[Arrival] = []
-        self._flushing = threading.Lock()
-        self._checkpointed_at = 0
-        self._checkpoint = Checkpoint()
+        self._replica = Replica(self._log, self._dispatcher)
+        self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
         self._lock: DirectoryLock | None = None
 
     @classmethod
@@ -87,12 +76,10 @@ class MessageStore:
         is_clean = not abort.exists()
         abort.touch()
         sync_folder(self._settings.root)
-        self._checkpoint = checkpoint.load(self._checkpoint_path)
-        recovery = Recovery(self._log, self._dispatcher, self._checkpoint, is_clean, self._logger)
+        recovery = Recovery(self._log, self._dispatcher, self._keeper.state, is_clean, self._logger)
         recovery.run()
         self._last_timestamp = recovery.timestamp
-        self._dispatched = self._log.sync()
-        self._save_checkpoint()
+        self._keeper.flush(self._now_ms(), 0, self._last_timestamp)
         self._logger.info(
             "the store has positions %d to %d (last stop was %s)",
             self._log.first, self._log.end, "clean" if is_clean else "not clean",
@@ -102,13 +89,11 @@ class MessageStore:
         """Makes everything durable and gives the folder back. Raises OSError when that cannot be done."""
         if self._lock is None:
             return
-        with self._flushing:
-            self._log.sync()
-            self._save_checkpoint(is_last=True)
-            self._log.close()
-            self._queues.close()
-            (self._settings.root / "abort").unlink(missing_ok=True)
-            sync_folder(self._settings.root)
+        self._keeper.finish(self._newest_timestamp)
+        self._log.close()
+        self._queues.close()
+        (self._settings.root / "abort").unlink(missing_ok=True)
+        sync_folder(self._settings.root)
         self._lock.release()
         self._lock = None
 
@@ -120,60 +105,52 @@ class MessageStore:
         queue = queues.get(message.queue_id) if queues is not None else None
         if queue is None:
             queue = self._new_queue(message)
-        sys_flag = _sys_flag(message)
-        size = (
-            record.HEADERS[sys_flag >> 4 & 3].size + len(message.body) + len(queue.topic_field)
-            + 2 + len(message.properties)
-        )  # fmt: skip
+        sys_flag = record_sys_flag(message)
+        size = record_size(message, queue, sys_flag)
         position = self._log.room(size)
         put = self._place(message, queue, position, size, queue.max_offset)
-        self._log.append(_encode(message, queue, put, sys_flag))
+        self._log.append(encode(message, queue, put, sys_flag))
         self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
-        self._dispatched = position + size
+        self._log.dispatched = position + size
         return put
 
     def put_many(self, messages: list[Outgoing]) -> list[Put]:
         """Appends all or none of `messages` in one write. Raises StoreFull and StoreError."""
         placed = []
-        total = 0
         for message in messages:
             queue = self._queues.get(message.topic, message.queue_id) or self._new_queue(message)
-            sys_flag = _sys_flag(message)
-            size = (
-                record.HEADERS[sys_flag >> 4 & 3].size + len(message.body) + len(queue.topic_field)
-                + 2 + len(message.properties)
-            )  # fmt: skip
-            placed.append((message, queue, sys_flag, size))
-            total += size
-        position = self._log.room(total)
+            sys_flag = record_sys_flag(message)
+            placed.append((message, queue, sys_flag, record_size(message, queue, sys_flag)))
+        position = self._log.room(sum(size for _, _, _, size in placed))
         puts = []
         parts = []
         offsets: dict[ConsumeQueue, int] = {}
         for message, queue, sys_flag, size in placed:
             offset = offsets.get(queue, queue.max_offset)
+            offsets[queue] = offset + (not sys_flag & NOT_QUEUED)
             put = self._place(message, queue, position, size, offset)
-            if not sys_flag & NOT_QUEUED:
-                offsets[queue] = offset + 1
-            parts.append(_encode(message, queue, put, sys_flag))
+            parts.append(encode(message, queue, put, sys_flag))
             puts.append(put)
             position += size
         self._log.append(b"".join(parts))
         for put, (message, queue, sys_flag, _) in zip(puts, placed, strict=True):
             self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
-        self._dispatched = position
+        self._log.dispatched = position
         return puts
 
     def _new_queue(self, message: Outgoing) -> ConsumeQueue:
-        return self._queues.ensure(message.topic, message.queue_id)
+        try:
+            return self._queues.ensure(message.topic, message.queue_id)
+        except ProtocolError as error:
+            raise StoreError(str(error)) from None
 
     def _place(self, message: Outgoing, queue: ConsumeQueue, position: int, size: int, offset: int) -> Put:
         timestamp = self._now_ms()
         if timestamp < self._last_timestamp:  # a clock set back must not put the log out of order
             timestamp = self._last_timestamp
         self._last_timestamp = timestamp
-        if message.sys_flag & NOT_QUEUED:
-            offset = 0
-        return Put(position, size, offset, timestamp, self._dispatcher.tags_code(queue, message.properties, timestamp))
+        tags_code = self._dispatcher.tags_code(queue, message.properties, timestamp)
+        return Put(position, size, 0 if message.sys_flag & NOT_QUEUED else offset, timestamp, tags_code)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -287,54 +264,19 @@ class MessageStore:
         `position` must be `max_position`. Raises StoreFull and StoreError; StoreError also where the bytes are no
         records, and then the log is cut behind the last one that is.
         """
-        before = self._log.end
-        if position != before:
-            raise StoreError(f"position {position} does not continue the log, which ends at {before}")
-        try:
-            self._log.append_copy(content)
-        finally:
-            self._received += content[: self._log.end - before]
-        try:
-            for message in self._take_records():
-                put = self._dispatcher.dispatch_read(message)
-                self._last_timestamp = max(self._last_timestamp, put.store_timestamp)
-                if not message.sys_flag & NOT_QUEUED:
-                    self._arrivals.append(Arrival(message.topic, message.queue_id, put.queue_offset, put.tags_code))
-        except ProtocolError as error:
-            self.drop_partial()
-            raise StoreError(f"the master's bytes at position {self._dispatched} are no record: {error}") from error
-
-    def _take_records(self) -> Iterator[record.Message]:
-        """Takes whole records off the front of what was received."""
-        while True:
-            limit = self._log.base_of(self._dispatched) + self._settings.segment_size - self._dispatched
-            size = record.next_size(self._received, limit)
-            if size is None or size > len(self._received):
-                return
-            content = bytes(self._received[:size])
-            del self._received[:size]
-            if not record.is_blank(content):
-                message = record.decode(content)
-                if message.position != self._dispatched:
-                    raise ProtocolError(f"the record says it belongs to position {message.position}")
-                yield message
-            self._dispatched += size
+        self._replica.append(position, content)
 
     def drop_partial(self) -> None:
         """Cuts off the beginning of a record whose rest never came: a slave does so before it takes over."""
-        if self._dispatched < self._log.end:
-            self._log.cut(self._dispatched)
-        self._received.clear()
+        self._replica.drop_partial()
 
     def reset_to(self, position: int) -> None:
         """Lets an empty log begin at `position`, where a segment of the master's begins. Raises StoreError."""
         self._log.begin_at(position)
-        self._dispatched = position
 
     def take_arrivals(self) -> list[Arrival]:
         """The messages that came by replication since the last call."""
-        arrivals, self._arrivals = self._arrivals, []
-        return arrivals
+        return self._replica.take_arrivals()
 
     # -- durability -------------------------------------------------------------------------------------------------
 
@@ -346,62 +288,12 @@ class MessageStore:
         return self._log.sync()
 
     def flush(self) -> None:
-        """`sync_log`, and now and then queues, index and checkpoint too. In any thread. Raises OSError as sync_log.
-
-        Safe beside a put: the log's end moves only after the bytes are written, queue tails and pending index entries
-        are taken by single steps, and the checkpoint names a position that was dispatched before any of it began.
-        """
-        with self._flushing:
-            self._log.sync()
-            self._log.reserve_ahead()
-            if self._now_ms() - self._checkpointed_at >= self._settings.checkpoint_interval:
-                self._save_checkpoint()
-            else:
-                self._write_tails()
-
-    def _write_tails(self) -> bool:
-        try:
-            self._queues.write_tails()
-        except OSError as error:
-            self._logger.error("%s", refused("consume queues stay in memory", error))
-            return False
-        return True
-
-    def _save_checkpoint(self, *, is_last: bool = False) -> None:
-        """Makes queues and index durable up to a position, then says so. Skipped where nothing changed."""
-        position, timestamp = min(self._dispatched, self._log.flushed), self._last_timestamp
-        self._checkpointed_at = self._now_ms()
-        index_state = self._sync_index()
-        if not self._write_tails() or index_state is None:
-            return
-        self._queues.sync()
-        queues = list(self._queues.all()) if is_last else []
-        state = Checkpoint(
-            physic_timestamp=timestamp,
-            logics_timestamp=timestamp,
-            index_timestamp=timestamp,
-            master_flushed=self._checkpoint.master_flushed,
-            confirm=self._log.end,
-            position=position,
-            index_file=index_state[0],
-            index_count=index_state[1],
-            queues=len(queues) if is_last else -1,
-            queue_messages=sum(queue.max_offset for queue in queues) if is_last else -1,
-        )
-        if state != self._checkpoint:
-            checkpoint.save(self._checkpoint_path, state)
-            self._checkpoint = state
-
-    def _sync_index(self) -> tuple[int, int] | None:
-        """The index's last file and its count, durable; None where messages wait because the disk refuses them."""
-        if self._index is None:
-            return 0, 0
-        self._index.dispatch()
-        return None if self._index.is_failing else self._index.sync()
+        """`sync_log`, and now and then queues, index and checkpoint too. In any thread. Raises OSError as sync_log."""
+        self._keeper.flush(self._now_ms(), self._settings.checkpoint_interval, self._newest_timestamp)
 
     @property
-    def _checkpoint_path(self) -> Path:
-        return self._settings.root / "checkpoint"
+    def _newest_timestamp(self) -> int:
+        return max(self._last_timestamp, self._replica.last_timestamp)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 
@@ -410,35 +302,16 @@ class MessageStore:
         self._queues.delete_topic(topic)
 
     def delete_expired(self, now_ms: int) -> int:
-        """Deletes the oldest segments whose messages are older than they need be kept; returns how many."""
-        kept = self._settings.file_reserved_hours * 3_600_000
-        deleted = 0
-        while self._log.first + self._settings.segment_size < self._log.limit:
-            newer = self._reader.store_time_at(self._log.first + self._settings.segment_size)
-            if newer is None or now_ms - newer < kept:
-                break
-            self._log.drop_first()
-            deleted += 1
+        """Deletes the oldest segments whose messages are older than they need be kept; returns how many.
+
+        Only in the hours set for it or when the disk is too full. Raises OSError and StoreError.
+        """
+        if not retention.is_due(self._settings, now_ms):
+            return 0
+        deleted = retention.drop_expired(self._settings, self._log, self._reader, now_ms)
         if deleted:
             self._queues.drop_before(self._log.first)
             if self._index is not None:
                 self._index.drop_before(self._log.first)
+            self._logger.info("%d expired segments are deleted: the log begins at %d", deleted, self._log.first)
         return deleted
-
-
-def _encode(message: Outgoing, queue: ConsumeQueue, put: Put, sys_flag: int) -> bytes:
-    body, content = message.body, message.properties
-    fixed = record.HEADERS[sys_flag >> 4 & 3].pack(
-        put.size, queue.magic, crc32(body) & 0x7FFFFFFF, message.queue_id, message.flag, put.queue_offset,
-        put.position, sys_flag, message.born_timestamp, message.born_host, put.store_timestamp, message.store_host,
-        message.reconsume_times, message.prepared_transaction_offset, len(body),
-    )  # fmt: skip
-    return b"".join((fixed, body, queue.topic_field, _LENGTH.pack(len(content)), content))
-
-
-def _sys_flag(message: Outgoing) -> int:
-    """The sysFlag with the bits that say how long the hosts are."""
-    flags = message.sys_flag & ~_HOST_BITS
-    if len(message.born_host) + len(message.store_host) != 16:
-        flags |= record.host_flags(message.born_host, message.store_host)
-    return flags

@@ -19,6 +19,8 @@ from rocket_client import (
     PushConsumer,
     TopicNotFound,
 )
+from rocket_testing.waiting import eventually
+from rocket_wire.bodies.connections import ProducerConnection
 
 PATIENCE = 30
 
@@ -46,10 +48,8 @@ async def test_topic_statistics_tell_each_queues_ends(namesrv: str, topic: str) 
         for _ in range(3):
             await producer.send(Message(topic, "x"), queue=queue)
         stats = await admin.topic_stats(topic)
-        assert {each.queue_id: (offset.min_offset, offset.max_offset) for each, offset in stats.items()} == {
-            0: (0, 0),
-            1: (0, 3),
-        }
+        ends = {each.queue_id: (offset.min_offset, offset.max_offset) for each, offset in stats.items()}
+        assert ends == {0: (0, 0), 1: (0, 3)}
         assert abs(stats[queue].last_update_timestamp - time.time() * 1000) < 60_000
 
 
@@ -112,9 +112,7 @@ async def test_messages_are_found_by_id_and_by_key(namesrv: str, topic: str) -> 
         result = await producer.send(Message(topic, "x", keys=["order-17", "north"]))
         await producer.send(Message(topic, "y", keys=["order-18"]))
         assert (await admin.message(topic, result.offset_message_id)).text == "x"
-        async with asyncio.timeout(PATIENCE):
-            while not (found := await admin.messages_by_key(topic, "order-17")):
-                await asyncio.sleep(0.1)
+        found = await eventually(lambda: admin.messages_by_key(topic, "order-17"))
         assert [message.text for message in found] == ["x"]
         assert [message.text for message in await admin.messages_by_key(topic, result.message_id)] == ["x"]
         with pytest.raises(InvalidMessage, match="hexadecimal"):
@@ -142,11 +140,13 @@ async def test_the_cluster_lists_its_brokers(namesrv: str) -> None:
 async def test_producers_of_a_group_are_listed(namesrv: str, topic: str, group: str) -> None:
     async with Admin(namesrv) as admin, Producer(namesrv, group=group) as producer:
         await producer.send(Message(topic, "x"))
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                try:
-                    members = await admin.producers(group, topic)
-                    break
-                except BrokerError:
-                    await asyncio.sleep(0.1)
-        assert [member.language for member in members.connection_set] == ["PYTHON"]
+
+        async def members() -> ProducerConnection | None:
+            try:
+                return await admin.producers(group, topic)
+            except BrokerError:
+                return None
+
+        members_known = await eventually(members)
+        assert members_known is not None
+        assert [member.language for member in members_known.connection_set] == ["PYTHON"]

@@ -20,6 +20,7 @@ from rocket_client import (
     PushedMessage,
     dead_letter_topic,
 )
+from rocket_testing.waiting import eventually
 
 PATIENCE = 30
 
@@ -80,8 +81,7 @@ async def test_a_retried_message_counts_its_failures_and_ends_in_the_dead_letter
                     break
                 times.append(message.reconsume_times)
                 await message.retry()
-            while dead_letter_topic(group) not in await admin.topics():
-                await asyncio.sleep(0.1)
+        await eventually(lambda: admin.has_topic(dead_letter_topic(group)))
         assert times == [0, 1, 2]
 
 
@@ -106,9 +106,7 @@ async def test_queues_go_in_order_to_a_second_member_and_back(namesrv: str, topi
         async with PushConsumer(namesrv, group, orderly=True) as second:
             await second.subscribe(topic)
             runs.append(asyncio.create_task(second.run(handler)))
-            async with asyncio.timeout(PATIENCE):
-                while not [queue for queue in second.queues if queue.topic == topic]:
-                    await asyncio.sleep(0.05)
+            await eventually(lambda: [queue for queue in second.queues if queue.topic == topic])
             await asyncio.sleep(0.2)
             await second.stop()
         await sending
@@ -153,7 +151,8 @@ async def test_each_broadcasting_consumer_gets_every_message_and_goes_on_after_a
             async with PushConsumer(namesrv, group, model=Model.BROADCASTING, settings=settings) as consumer:
                 await consumer.subscribe(topic)
                 assert await texts(consumer, 10) == [f"b{number}" for number in range(10)]
-    assert sorted(path.name for path in tmp_path.glob("*@*/*/offsets.json")) == ["offsets.json"] * 2
+    files = await asyncio.to_thread(lambda: list(tmp_path.glob("*@*/*/offsets.json")))
+    assert sorted(file.parts[-3].split("@")[1] for file in files) == ["one", "two"]
 
 
 async def test_two_broadcasting_consumers_of_one_name_are_refused(namesrv: str, group: str, tmp_path: Path) -> None:

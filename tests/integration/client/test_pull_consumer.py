@@ -18,6 +18,7 @@ from rocket_client import (
     Producer,
     PullConsumer,
 )
+from rocket_testing.waiting import eventually
 
 PATIENCE = 30
 
@@ -96,18 +97,24 @@ async def test_with_auto_commit_the_next_poll_counts_the_last_one_as_consumed(
         await asyncio.sleep(0.3)
         assert await consumer.committed(queue) in (None, 0)
         await consumer.poll(0.1)
-        async with asyncio.timeout(PATIENCE):
-            while await consumer.committed(queue) != 5:
-                await asyncio.sleep(0.05)
+
+        async def is_committed() -> bool:
+            return await consumer.committed(queue) == 5
+
+        await eventually(is_committed)
 
 
 async def test_leaving_by_an_exception_repeats_the_last_poll(namesrv: str, topic: str, group: str) -> None:
     queue = await one_queue(namesrv, topic, 5)
-    with pytest.raises(ZeroDivisionError):
+
+    async def poll_and_fail() -> None:
         async with PullConsumer(namesrv, group, from_where=FromWhere.FIRST) as consumer:
             await consumer.assign([queue])
             await poll_all(consumer, 5)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await poll_and_fail()
     async with PullConsumer(namesrv, group, from_where=FromWhere.FIRST) as consumer:
         await consumer.assign([queue])
         assert await poll_all(consumer, 5) == ["0", "1", "2", "3", "4"]
@@ -142,9 +149,7 @@ async def test_seeking_past_the_end_goes_on_at_the_end(namesrv: str, topic: str,
     async with Producer(namesrv) as producer, PullConsumer(namesrv, group) as consumer:
         await consumer.assign([queue])
         await consumer.seek(queue, 1000)
-        async with asyncio.timeout(PATIENCE):
-            while consumer.position(queue) != 3:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: consumer.position(queue) == 3)
         await producer.send(Message(topic, "x"), queue=queue)
         assert await poll_all(consumer, 1) == ["x"]
 
@@ -155,9 +160,7 @@ async def test_two_members_share_the_queues(namesrv: str, topic: str, group: str
     async with PullConsumer(namesrv, group) as one, PullConsumer(namesrv, group) as other:
         await one.subscribe(topic)
         await other.subscribe(topic)
-        async with asyncio.timeout(PATIENCE):
-            while not (len(one.assignment) == len(other.assignment) == 2):
-                await asyncio.sleep(0.05)
+        await eventually(lambda: len(one.assignment) == len(other.assignment) == 2)
         assert not set(one.assignment) & set(other.assignment)
 
 

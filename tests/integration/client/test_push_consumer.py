@@ -21,6 +21,7 @@ from rocket_client import (
     PushedMessage,
     dead_letter_topic,
 )
+from rocket_testing.waiting import eventually
 
 PATIENCE = 30
 
@@ -86,9 +87,7 @@ async def test_two_members_share_the_queues_and_each_message_comes_once(namesrv:
     async with PushConsumer(namesrv, group) as one, PushConsumer(namesrv, group) as other:
         for consumer in (one, other):
             await consumer.subscribe(topic)
-        async with asyncio.timeout(PATIENCE):
-            while not (len(topic_queues(one, topic)) == len(topic_queues(other, topic)) == 2):
-                await asyncio.sleep(0.05)
+        await eventually(lambda: len(topic_queues(one, topic)) == len(topic_queues(other, topic)) == 2)
         assert not set(topic_queues(one, topic)) & set(topic_queues(other, topic))
         runs = [asyncio.create_task(consumer.run(handler)) for consumer in (one, other)]
         await send_all(namesrv, topic, [str(number) for number in range(100)])
@@ -123,9 +122,7 @@ async def test_a_member_that_leaves_is_replaced_and_nothing_is_lost_or_repeated(
     ):
         for consumer in (stays, leaves):
             await consumer.subscribe(topic)
-        async with asyncio.timeout(PATIENCE):
-            while len(topic_queues(stays, topic)) != 2:
-                await asyncio.sleep(0.05)
+        await eventually(lambda: len(topic_queues(stays, topic)) == 2)
         runs = [asyncio.create_task(consumer.run(handler)) for consumer in (stays, leaves)]
         for number in range(300):
             await producer.send(Message(topic, str(number)))
@@ -162,9 +159,7 @@ async def test_a_handler_that_raises_has_its_message_retried(namesrv: str, topic
         run = asyncio.create_task(consumer.run(handler))
         await send_all(namesrv, topic, ["x"])
         await asyncio.wait_for(failed.wait(), PATIENCE)
-        async with asyncio.timeout(PATIENCE):
-            while dead_letter_topic(group) not in await admin.topics():
-                await asyncio.sleep(0.1)
+        await eventually(lambda: admin.has_topic(dead_letter_topic(group)))
         await consumer.stop()
         await run
 
@@ -178,21 +173,22 @@ async def test_level_minus_one_puts_a_message_to_the_dead_letters_at_once(
         message = (await receive(consumer, 1))[0]
         await message.retry(delay_level=-1)
         assert message.is_settled
-        async with asyncio.timeout(PATIENCE):
-            while dead_letter_topic(group) not in await admin.topics():
-                await asyncio.sleep(0.1)
+        await eventually(lambda: admin.has_topic(dead_letter_topic(group)))
     async with PushConsumer(namesrv, new_name("undertaker"), from_where=FromWhere.FIRST) as consumer:
         await consumer.subscribe(dead_letter_topic(group))
         assert (await receive(consumer, 1))[0].text == "x"
 
 
 async def test_leaving_by_an_exception_leaves_the_message_open(namesrv: str, topic: str, group: str) -> None:
-    with pytest.raises(ZeroDivisionError):
+    async def receive_and_fail() -> None:
         async with PushConsumer(namesrv, group) as consumer:
             await consumer.subscribe(topic)
             await send_all(namesrv, topic, ["x"])
             await receive(consumer, 1)
             raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await receive_and_fail()
     async with PushConsumer(namesrv, group) as consumer:
         await consumer.subscribe(topic)
         assert (await receive(consumer, 1))[0].text == "x"

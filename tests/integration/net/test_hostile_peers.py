@@ -27,6 +27,7 @@ class Handlers:
 
     def __init__(self) -> None:
         self.carried_out = 0
+        self.given_up = 0
         self.released = asyncio.Event()
         self.table = {ECHO: self.echo, BIG: self.big, LATER: self.later}
 
@@ -40,7 +41,11 @@ class Handlers:
 
     async def later(self, request: Command, connection: Connection) -> Command:
         self.carried_out += 1
-        await self.released.wait()
+        try:
+            await self.released.wait()
+        except asyncio.CancelledError:
+            self.given_up += 1
+            raise
         return request.reply(body=bytes(BIG_BYTES) if request.body == b"big" else b"")
 
 
@@ -248,8 +253,7 @@ async def test_who_vanishes_while_waiting_leaves_nothing_behind(
     await leaver.send(*(asked(LATER, n) for n in range(3)))
     await until(lambda: handlers.carried_out == 3)
     leaver.reset()
-    await until(lambda: closed == [address])
-    handlers.released.set()
+    await until(lambda: closed == [address] and handlers.given_up == 3)
     assert await is_served(stayer)
     assert [record for record in caplog.records if record.levelno >= 30] == []
 

@@ -154,7 +154,7 @@ async def test_a_peer_that_does_not_read_does_not_hold_up_the_stop(
     server = Server(handlers.table, Limits(shutdown_seconds=0.1))
     peer = await dial(await listen(server), 16 * 1024)
     await peer.send(*(Command(BIG) for _ in range(20)))
-    await until(lambda: any(connection._room.is_set() is False for connection in server.connections))
+    await until(lambda: any(connection._full for connection in server.connections))
     await stopped(server)
     assert not server.connections
 

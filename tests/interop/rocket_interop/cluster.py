@@ -31,13 +31,18 @@ class ClusterError(Exception):
 
 async def wait_ready(namesrv: str, seconds: float) -> None:
     """Returns once every name server knows a broker that takes new topics. Raises ClusterError at the deadline."""
+    await wait_route(namesrv, TEMPLATE_TOPIC, seconds)
+
+
+async def wait_route(namesrv: str, topic: str, seconds: float) -> None:
+    """Returns once every name server has a route of the topic. Raises ClusterError at the deadline."""
     deadline = time.monotonic() + seconds
     for address in namesrv.split(";"):
         host, port = address.rsplit(":", 1)
-        while not await _knows_a_broker(host, int(port)):
+        while not await _has_route(host, int(port), topic):
             if time.monotonic() > deadline:
-                raise ClusterError(f"the name server {address} gave no route of {TEMPLATE_TOPIC} in {seconds:.0f} s")
-            await asyncio.sleep(0.2)
+                raise ClusterError(f"the name server {address} gave no route of {topic} in {seconds:.0f} s")
+            await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
@@ -91,14 +96,14 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         raise ClusterError(f"rocketctl up did not stop within {STOP_SECONDS} s of SIGINT") from None
 
 
-async def _knows_a_broker(host: str, port: int) -> bool:
+async def _has_route(host: str, port: int, topic: str) -> bool:
     header = {
         "code": GET_ROUTEINFO_BY_TOPIC,
         "language": "PYTHON",
         "version": 401,
         "opaque": 1,
         "flag": 0,
-        "extFields": {"topic": TEMPLATE_TOPIC},
+        "extFields": {"topic": topic},
     }
     text = json.dumps(header).encode()
     try:

@@ -19,7 +19,7 @@ _tutorial_turn = asyncio.Lock()
 #: Above the 4 KiB from which clients compress a body.
 COMPRESSED_CHARACTERS = 12_000
 
-#: A client that starts before its group's %RETRY% topic exists asks for its route 30 s later, and rebalances after that.
+#: A client that starts before its group's %RETRY% topic exists asks for its route 30 s later, then rebalances.
 REDELIVERY_SECONDS = 80
 
 

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from rocket_interop.clients import Client, environment
+from rocket_interop.cluster import wait_route
 from rocket_interop.judgement import Message, Received
 from rocket_interop.program import Program
 
+#: A topic that was made by a send is known to the name servers within this.
+ROUTE_SECONDS = 10
 #: Within this all messages of a scenario are there, or the judgement says which are not.
 ARRIVAL_SECONDS = 40
 #: So long is looked for messages that should not come, once all that should are there.
@@ -58,7 +61,8 @@ class Stage:
         return await self.start("produce", names | {"mode": mode}, client)
 
     async def consumer(self, role: str = "push", **arguments: str) -> Program:
-        """A consumer program, started."""
+        """A consumer program, started once the topic is known: a client that asks too early asks again after 30 s."""
+        await wait_route(self.namesrv, self.topic, ROUTE_SECONDS)
         return await self.start(role, {"topic": self.topic, "group": self.group} | arguments)
 
     async def start(self, role: str, arguments: dict[str, str], client: Client | None = None) -> Program:

@@ -1,0 +1,39 @@
+"""Which segments may go: the oldest ones, when every message in them is older than it need be kept.
+
+Deleting takes disk bandwidth from senders, so it waits for the quiet hours of `deleteWhen`, unless the disk fills up.
+"""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+
+from rocket_broker.store.commit_log import CommitLog
+from rocket_broker.store.reading import Reader
+from rocket_broker.store.settings import StoreSettings
+
+_HOUR_MS = 3_600_000
+
+
+def is_due(settings: StoreSettings, now_ms: int) -> bool:
+    """Whether this is the time to delete: an hour (local time) that is set for it, or a disk that is too full."""
+    hour = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone().hour
+    if hour in settings.delete_when:
+        return True
+    usage = shutil.disk_usage(settings.root)
+    return usage.used > usage.total * settings.max_used_ratio
+
+
+def drop_expired(settings: StoreSettings, log: CommitLog, reader: Reader, now_ms: int) -> int:
+    """Deletes the segments whose newest message is too old; returns how many. The active one always stays.
+
+    A segment's newest message is as old as the next segment's oldest. Raises OSError and StoreError.
+    """
+    deleted = 0
+    while log.first + log.segment_size < log.limit:
+        newer = reader.store_time_at(log.first + log.segment_size)
+        if newer is None or now_ms - newer < settings.file_reserved_hours * _HOUR_MS:
+            break
+        log.drop_first()
+        deleted += 1
+    return deleted

@@ -1,0 +1,111 @@
+"""Old segments go, and queues and index with them; offsets never go back."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from typing import Any
+
+import pytest
+
+from rocket_broker.store.store import GetStatus
+
+HOUR = 3_600_000
+ALWAYS = tuple(range(24))
+
+
+@pytest.fixture
+def old_and_new(stores: Any, message: Any, clock: Any) -> Any:
+    """A store with 100 messages that are 100 hours old, 100 new ones, and a queue that has only old ones."""
+    store = stores.open(delete_when=ALWAYS)
+    for number in range(10):
+        store.put(message(number, queue_id=1))
+    for number in range(100):
+        store.put(message(number))
+    clock.now += 100 * HOUR
+    for number in range(100, 200):
+        store.put(message(number))
+    store.flush()
+    return store
+
+
+def test_expired_segments_are_deleted_with_their_entries(stores: Any, old_and_new: Any, clock: Any) -> None:
+    store = old_and_new
+    assert store.delete_expired(clock.now) == 2
+    assert store.min_position == 2 * 8192
+    assert sorted(os.listdir(stores.root / "commitlog"))[0] == f"{2 * 8192:020d}"
+    first = store.min_offset("T", 0)
+    assert 80 < first <= 100
+    read = stores.reader(store)()
+    assert [message.queue_offset for message in read] == list(range(first, 200))
+    assert min(map(int, os.listdir(stores.root / "consumequeue" / "T" / "0"))) // 20 <= first
+    assert len(os.listdir(stores.root / "consumequeue" / "T" / "0")) < 13
+    got = store.get("T", 0, 0, max_messages=1, max_bytes=1000, tags=None)
+    assert (got.status, got.next_offset) == (GetStatus.OFFSET_TOO_SMALL, first)
+
+
+def test_a_queue_that_lost_everything_goes_on_where_it_was(
+    stores: Any, old_and_new: Any, clock: Any, message: Any
+) -> None:
+    store = old_and_new
+    store.delete_expired(clock.now)
+    assert (store.min_offset("T", 1), store.max_offset("T", 1)) == (10, 10)
+    store.close()
+    again = stores.open()
+    assert (again.min_offset("T", 1), again.max_offset("T", 1)) == (10, 10)
+    assert again.put(message(queue_id=1)).queue_offset == 10
+    assert len(stores.reader(again)("T", 1)) == 1
+
+
+def test_nothing_is_deleted_before_its_time(old_and_new: Any, clock: Any) -> None:
+    assert old_and_new.delete_expired(clock.now - 29 * HOUR) == 0
+
+
+def test_the_active_segment_is_never_deleted(stores: Any, old_and_new: Any, clock: Any) -> None:
+    store = old_and_new
+    store.delete_expired(clock.now + 1000 * HOUR)
+    assert store.min_position == store.max_position // 8192 * 8192
+    assert stores.reader(store)()
+
+
+def test_other_hours_than_those_set_delete_nothing(stores: Any, message: Any, clock: Any) -> None:
+    store = stores.open(delete_when=(), max_used_ratio=1.1)
+    for number in range(200):
+        store.put(message(number))
+    assert store.delete_expired(clock.now + 1000 * HOUR) == 0
+
+
+def test_a_disk_that_is_too_full_does_not_wait_for_the_hour(stores: Any, message: Any, clock: Any) -> None:
+    store = stores.open(delete_when=(), max_used_ratio=0.0)
+    for number in range(200):
+        store.put(message(number))
+    assert store.delete_expired(clock.now + 1000 * HOUR) > 0
+
+
+def test_a_reader_of_a_deleted_segment_reads_on(old_and_new: Any, clock: Any) -> None:
+    store = old_and_new
+    file = store._log.file(0)
+    store.delete_expired(clock.now)
+    assert file.read(0, 8)[4:8] == bytes.fromhex("daa320a7")
+
+
+def test_index_files_go_with_the_log_and_what_is_left_is_found(old_and_new: Any, stores: Any, clock: Any) -> None:
+    store = old_and_new
+    before = len(os.listdir(stores.root / "index"))
+    store.delete_expired(clock.now)
+    assert len(os.listdir(stores.root / "index")) < before
+    assert store.query("T", "U5", 9, 0, 1 << 60) == []
+    assert len(store.query("T", "U199", 9, 0, 1 << 60)) == 1
+
+
+def test_a_restart_from_the_log_alone_keeps_offsets_after_retention(stores: Any, old_and_new: Any, clock: Any) -> None:
+    store = old_and_new
+    store.delete_expired(clock.now)
+    first, last = store.min_offset("T", 0), store.max_offset("T", 0)
+    store.close()
+    for path in itertools.chain((stores.root / "consumequeue").rglob("*"), [stores.root / "checkpoint"]):
+        if path.is_file():
+            path.unlink()
+    again = stores.open()
+    assert (again.min_offset("T", 0), again.max_offset("T", 0)) == (first, last)
+    assert [message.queue_offset for message in stores.reader(again)()] == list(range(first, last))

@@ -11,6 +11,7 @@ named JSON and binary, and Apache's benchmark Producer for the rows named Produc
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -113,6 +114,8 @@ def ratios(theirs: Sequence[Mapping[str, float]], ours: Sequence[Mapping[str, fl
         table.add_column(name, justify="right")
     for name in theirs[0]:
         pairs = [(their[name], our[name]) for their, our in zip(theirs, ours, strict=True)]
+        if not any(itertools.chain(*pairs)):
+            continue  # nothing was refused
         each = sorted(our / their for their, our in pairs if their)
         middle = statistics.median(each) if each else float("nan")
         table.add_row(

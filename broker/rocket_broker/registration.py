@@ -97,8 +97,7 @@ class Registration:
     def _connection_lost(self, address: str) -> None:
         link = self._links.get(address)
         if link is not None:
-            link.is_registered = False
-            link.wake.set()
+            link.connection_lost()
 
     async def register(self, address: str, since: int) -> int:
         """Registers what changed after change number `since` (0: everything); returns the number it covers."""
@@ -139,12 +138,19 @@ class _Link:
         self._registration = registration
         self._address = address
         self._heard = 0
+        self._must_repeat = True
         self._failing = False
         self._progress = asyncio.Event()
         self._task = asyncio.create_task(self._run(), name=f"registration with {address}")
 
     def stop(self) -> None:
         self._task.cancel()
+
+    def connection_lost(self) -> None:
+        """It has forgotten this broker: a name server drops a broker whose connection closes."""
+        self.is_registered = False
+        self._must_repeat = True
+        self.wake.set()
 
     async def heard(self, change: int) -> None:
         """Returns when this name server has heard of the change, or cannot be reached."""
@@ -157,7 +163,8 @@ class _Link:
         pause, whole_due = _FIRST_PAUSE, loop.time()
         while True:
             self.wake.clear()
-            since = self._heard if self.is_registered and loop.time() < whole_due else 0
+            since = 0 if self._must_repeat or loop.time() >= whole_due else self._heard
+            self._must_repeat = False  # a connection that is lost from here on sets it again
             try:
                 heard = await self._registration.register(self._address, since)
             except (TransportError, RequestError) as error:
@@ -181,13 +188,13 @@ class _Link:
     def _failed(self, error: Exception) -> None:
         if not self._failing:
             log.warning("name server %s does not know this broker: %s; trying on", self._address, error)
-        self._failing, self.is_registered = True, False
+        self._failing, self.is_registered, self._must_repeat = True, False, True
         self._progress.set()
 
     def _succeeded(self, heard: int) -> None:
         if not self.is_registered:
             log.info("registered with name server %s", self._address)
-        self._heard, self._failing, self.is_registered = heard, False, True
+        self._heard, self._failing, self.is_registered = heard, False, not self._must_repeat
         self._progress.set()
 
 

@@ -137,7 +137,9 @@ class GroupMember:
         locks = QueueLocks(self.calls, self.role.group) if self.role.orderly and self.role.shares else None
         self._assignment = Assignment(around, offsets, self.first_offset, locks)
         group = self.role.group if self.role.shares else None
-        self._rebalance = Rebalance(self.instance, group, lambda: sorted(self.subscriptions), self._assignment)
+        self._rebalance = Rebalance(
+            self.instance, self._heartbeat, group, lambda: sorted(self.subscriptions), self._assignment
+        )
         self.instance.on_route_change.append(self._route_changed)
         self.instance.on_connection_lost.append(self._connection_lost)
         background = self.instance.background
@@ -148,7 +150,7 @@ class GroupMember:
 
     def start_rebalancing(self) -> None:
         """Takes part in sharing the queues out, rather than reading assigned ones."""
-        self.rebalance.start(self._heartbeat, self.settings.rebalance_seconds)
+        self.rebalance.start(self.settings.rebalance_seconds)
 
     async def stop(self) -> None:
         """Commits, gives every queue up, leaves the group, closes the connections."""

@@ -15,7 +15,7 @@ from typing import Final
 from rocket_client.allocation import allocate
 from rocket_client.assignment import Assignment
 from rocket_client.broker_calls import BrokerCalls
-from rocket_client.errors import RocketError, TopicNotFound
+from rocket_client.errors import BrokerError, RocketError, TopicNotFound
 from rocket_client.heartbeat import Heartbeat
 from rocket_client.instance import Instance
 from rocket_wire.bodies.body import MessageQueue
@@ -45,10 +45,16 @@ class Rebalance:
     """Keeps one consumer's assignment right. `topics` are those that it is subscribed to now."""
 
     def __init__(
-        self, instance: Instance, group: str | None, topics: Callable[[], list[str]], assignment: Assignment
+        self,
+        instance: Instance,
+        heartbeat: Heartbeat,
+        group: str | None,
+        topics: Callable[[], list[str]],
+        assignment: Assignment,
     ) -> None:
         """`group` None: every queue is ours, as in broadcasting."""
         self._instance = instance
+        self._heartbeat = heartbeat
         self._calls = BrokerCalls(instance)
         self._group = group
         self._topics = topics
@@ -58,9 +64,8 @@ class Rebalance:
         self._quiet_until = 0.0
         self._complained: set[str] = set()
 
-    def start(self, heartbeat: Heartbeat, period: float) -> None:
+    def start(self, period: float) -> None:
         """Begins to rebalance by itself."""
-        self._heartbeat = heartbeat
         self._instance.background.start(self._run(period), "rebalance")
 
     def soon(self) -> None:
@@ -120,13 +125,18 @@ class Rebalance:
 
     async def _part(self, topic: str) -> Part | None:
         """Our part; None where the broker does not count us among the members (yet)."""
-        queues = (await self._instance.routes.get(topic)).queues_to_read
+        route = await self._instance.routes.get(topic)
+        if not self._heartbeat.knows(route.addresses()):
+            await self._heartbeat.beat()
         if self._group is None:
-            return Part(frozenset(queues), is_shared=False)
-        members = await self._calls.members(self._group, topic)
+            return Part(frozenset(route.queues_to_read), is_shared=False)
+        try:
+            members = await self._calls.members(self._group, topic)
+        except BrokerError:
+            return None  # the answer of a broker that knows no member at all
         if self._instance.client_id not in members:
             return None
-        mine = allocate(queues, members, self._instance.client_id)
+        mine = allocate(route.queues_to_read, members, self._instance.client_id)
         return Part(frozenset(mine), is_shared=len(members) > 1)
 
     def _complain(self, topic: str, error: RocketError | RequestError) -> None:

@@ -41,6 +41,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._refused = 0
+        self._stopping = False
         self._empty = asyncio.Event()
 
     async def start(self, host: str, port: int) -> int:
@@ -53,6 +54,7 @@ class Server:
                 text = f"port {port} on {host} is in use: another server runs there; stop it or choose another port"
                 raise AddressInUse(errno.EADDRINUSE, text) from None
             raise
+        self._stopping = False
         self._sweep()
         bound: int = self._server.sockets[0].getsockname()[1]
         return bound
@@ -61,6 +63,7 @@ class Server:
         """Stops accepting, waits for answers under way (bounded), then closes every connection."""
         if self._server is None:
             return
+        self._stopping = True
         self._server.close()
         if self._sweeper is not None:
             self._sweeper.cancel()
@@ -83,6 +86,9 @@ class Server:
         return Connection(self._table, self._limits, self._serialize, self._opened, self._closed)
 
     def _opened(self, connection: Connection) -> None:
+        if self._stopping:  # accepted just before; `stop` would wait for it in vain
+            connection.abort()
+            return
         if len(self.connections) >= self._limits.max_connections:
             self._refused += 1
             if self._refused & (self._refused - 1) == 0:  # a flood of connections must not become a flood of lines

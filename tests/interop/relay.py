@@ -25,7 +25,7 @@ from pathlib import Path
 
 LONGEST_KEPT = 6000  # bytes of a frame; longer ones teach nothing that shorter ones do not
 JSON_HEADER = 0
-SENDS = (10, 310, 320)  # these vary most from one to the next
+VARIED = (10, 34, 310, 320)  # sends and heartbeats differ most from one to the next
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Ledger:
     def _keep(self, request: Frame, answer: Frame | None) -> None:
         kind = (request.code, request.to_server, None if answer is None else answer.code)
         self._seen[kind] += 1
-        if self._seen[kind] > self.kept_per_kind * (3 if request.code in SENDS else 1):
+        if self._seen[kind] > self.kept_per_kind * (3 if request.code in VARIED else 1):
             return
         if max(len(request.raw), len(answer.raw) if answer else 0) > LONGEST_KEPT:
             return

@@ -143,11 +143,11 @@ def _writable_topic(broker: Broker, header: SendMessage, connection: Connection)
     settings = broker.config.settings
     if not settings.is_master:
         raise RequestError(ResponseCode.SYSTEM_BUSY, "[REJECTREQUEST] this broker is a slave: send to its master")
+    if header.topic in NOT_SENDABLE:
+        raise RequestError(ResponseCode.NO_PERMISSION, f"sending message to topic[{header.topic}] is forbidden")
     config = broker.topics.table.get(header.topic)
     if config is None:
         config = _create_topic(broker, header, connection)
-    if header.topic in NOT_SENDABLE:
-        raise RequestError(ResponseCode.NO_PERMISSION, f"sending message to topic[{header.topic}] is forbidden")
     if not settings.broker_permission & PERM_WRITE and config.order:
         remark = f"the broker[{settings.broker_ip1}] sending message is forbidden"
         raise RequestError(ResponseCode.NO_PERMISSION, remark)

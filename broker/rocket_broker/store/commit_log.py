@@ -106,7 +106,7 @@ class CommitLog:
             self.folder.mkdir(parents=True, exist_ok=True)
             file = File(path, os.O_RDWR | os.O_CREAT)
             try:
-                os.posix_fallocate(file.fd, 0, self.segment_size)
+                file.reserve(self.segment_size)
                 file.sync()
                 sync_folder(self.folder)
             except OSError:
@@ -135,7 +135,11 @@ class CommitLog:
         end, flushed = self.end, self.flushed
         if flushed < end:
             for base in range(self.base_of(flushed), end, self.segment_size):
-                self.file(base).sync()
+                try:
+                    self.file(base).sync()
+                except FileNotFoundError:
+                    if base >= self.first:  # otherwise it expired and was deleted before it was ever synced
+                        raise
             self.flushed = max(self.flushed, end)
         return self.flushed
 
@@ -195,7 +199,7 @@ class CommitLog:
             self.first = bases[0]
             self.end = bases[-1] + last.size()
             self.limit = bases[-1] + self.segment_size
-            os.posix_fallocate(last.fd, 0, self.segment_size)
+            last.reserve(self.segment_size)
         return bases
 
     def cut(self, end: int) -> None:
@@ -208,7 +212,7 @@ class CommitLog:
         if os.path.exists(self.path(self.base_of(end))):
             file = File(self.path(self.base_of(end)))
             os.ftruncate(file.fd, end - self.base_of(end))
-            os.posix_fallocate(file.fd, 0, self.segment_size)
+            file.reserve(self.segment_size)
             file.sync()
         sync_folder(self.folder)
         self.go_on_at(end)

@@ -30,6 +30,7 @@ from rocket_broker.store.errors import refused
 from rocket_broker.store.files import File, OpenFiles
 from rocket_broker.store.values import Entry, Put
 from rocket_wire import record
+from rocket_wire.errors import ProtocolError
 
 ENTRY: Final = Struct(">qiq")
 ENTRY_BYTES: Final = 20
@@ -78,9 +79,11 @@ class ConsumeQueues:
         return None if queues is None else queues.get(queue_id)
 
     def ensure(self, topic: str, queue_id: int) -> ConsumeQueue:
-        """The queue, empty if it is new. Raises ProtocolError for a topic no record can hold."""
+        """The queue, empty if it is new. Raises ProtocolError for a topic that no record or no folder can be of."""
         queues = self.by_topic.get(topic)
         if queues is None:
+            if "/" in topic or "\0" in topic or topic in ("", ".", ".."):
+                raise ProtocolError(f"topic {topic!r} cannot name a folder")
             queues = self.by_topic[topic] = {}
         queue = queues.get(queue_id)
         if queue is None:

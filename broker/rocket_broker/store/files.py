@@ -56,6 +56,10 @@ class File:
         while written < len(content):
             written += os.pwrite(self.fd, memoryview(content)[written:], start + written)
 
+    def reserve(self, size: int) -> None:
+        """Makes the file at least `size` bytes long, with room on the disk for all of them. Raises OSError."""
+        os.posix_fallocate(self.fd, 0, size)
+
     def sync(self) -> None:
         """Returns when what was written is on the disk."""
         os.fdatasync(self.fd)

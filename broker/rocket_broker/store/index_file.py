@@ -47,7 +47,7 @@ class IndexFile:
         total = self._entries_start + capacity * _ENTRY_BYTES
         if self._file.size() < total:
             os.ftruncate(self._file.fd, total)
-        os.posix_fallocate(self._file.fd, 0, self._entries_start)
+        self._file.reserve(self._entries_start)
         self._map = mmap.mmap(self._file.fd, self._entries_start)
         header: tuple[int, ...] = _HEADER.unpack_from(self._map)
         self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots, count = header

@@ -62,6 +62,11 @@ class Body(msgspec.Struct, rename="camel", frozen=True, omit_defaults=True):
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return _lenient(cls, content, None)
 
+    @classmethod
+    def regular(cls, members: Any) -> Any:
+        """The parsed members as this body's fields take them: overridden where some peer writes them its own way."""
+        return members
+
 
 class MessageQueue(msgspec.Struct, rename="camel", frozen=True, order=True):
     """One queue of a topic on one group of brokers: the key of most tables."""
@@ -94,7 +99,7 @@ def _decoder(body_type: type[B]) -> msgspec.json.Decoder[B]:
 
 def _lenient(body_type: type[B], content: bytes, key: Callable[[dict[str, Any]], MessageQueue] | None) -> B:
     try:
-        return msgspec.convert(fastjson.parse(content, key), body_type, strict=False)
+        return msgspec.convert(body_type.regular(fastjson.parse(content, key)), body_type, strict=False)
     except (fastjson.DialectError, msgspec.ValidationError) as error:
         reason = f"bad {body_type.__name__} body: {error}"
         raise RequestError(ResponseCode.SYSTEM_ERROR, reason) from None

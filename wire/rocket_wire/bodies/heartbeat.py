@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -34,6 +35,14 @@ class ConsumeFromWhere(StrEnum):
     CONSUME_FROM_MAX_OFFSET = "CONSUME_FROM_MAX_OFFSET"
     CONSUME_FROM_FIRST_OFFSET = "CONSUME_FROM_FIRST_OFFSET"
     CONSUME_FROM_TIMESTAMP = "CONSUME_FROM_TIMESTAMP"
+
+
+#: Java's enums in a consumer's data. Their members stand here in Java's order: the C++ client writes the ordinals.
+_ENUMS: dict[str, type[StrEnum]] = {
+    "consumeType": ConsumeType,
+    "messageModel": MessageModel,
+    "consumeFromWhere": ConsumeFromWhere,
+}
 
 
 class SubscriptionData(Body, frozen=True):
@@ -76,6 +85,17 @@ class HeartbeatData(Body, frozen=True):
     consumer_data_set: tuple[ConsumerData, ...] = written(())
     heartbeat_fingerprint: Int = written(0)
     without_sub: bool = written(False)
+
+    @classmethod
+    def regular(cls, members: Any) -> Any:
+        """Enums by name, also where they came as ordinals."""
+        groups = members.get("consumerDataSet") if isinstance(members, dict) else None
+        for group in groups if isinstance(groups, list) else ():
+            for name, enum in _ENUMS.items() if isinstance(group, dict) else ():
+                ordinal = group.get(name)
+                if type(ordinal) is int and 0 <= ordinal < len(enum):
+                    group[name] = list(enum)[ordinal].value
+        return members
 
 
 class CheckClientRequestBody(Body, frozen=True):

@@ -5,6 +5,7 @@ import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
 import java.util.Set;
+import org.apache.rocketmq.client.ClientConfig;
 
 /** The {@code name=value} arguments of a program. */
 final class Arguments {
@@ -18,6 +19,13 @@ final class Arguments {
             }
             values.put(arg.substring(0, equals), arg.substring(equals + 1));
         }
+    }
+
+    /** What holds for producers and consumers alike. */
+    void configure(ClientConfig client) {
+        client.setNamesrvAddr(get("namesrv"));
+        // The client's own 3 s are too little where a dozen virtual machines start at once on two cores.
+        client.setMqClientApiTimeout(10_000);
     }
 
     String get(String name) {

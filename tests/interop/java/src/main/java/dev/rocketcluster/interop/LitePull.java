@@ -14,7 +14,7 @@ final class LitePull {
 
     LitePull(Arguments arguments) throws Exception {
         consumer = new DefaultLitePullConsumer(arguments.get("group"));
-        consumer.setNamesrvAddr(arguments.get("namesrv"));
+        arguments.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         consumer.setAutoCommit(true);
         consumer.subscribe(arguments.get("topic"), arguments.get("tags", "*"));

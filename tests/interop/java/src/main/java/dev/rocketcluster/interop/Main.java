@@ -10,8 +10,18 @@ public final class Main {
     private Main() {
     }
 
-    public static void main(String[] args) throws Exception {
-        Arguments arguments = new Arguments(args);
+    public static void main(String[] args) {
+        try {
+            run(new Arguments(args));
+        } catch (Exception error) {
+            error.printStackTrace();
+            System.exit(1);
+        }
+        // The clients leave timers behind that would keep the process alive for a minute.
+        System.exit(0);
+    }
+
+    private static void run(Arguments arguments) throws Exception {
         switch (arguments.get("role")) {
             case "produce":
                 new Produce(arguments).run();
@@ -31,7 +41,5 @@ public final class Main {
             default:
                 throw new IllegalArgumentException("role: produce, push, pull, lite or records");
         }
-        // The clients leave timers behind that would keep the process alive for a minute.
-        System.exit(0);
     }
 }

@@ -24,8 +24,7 @@ final class Produce {
 
     Produce(Arguments arguments) {
         producer = new DefaultMQProducer(arguments.get("group"));
-        producer.setNamesrvAddr(arguments.get("namesrv"));
-        // The client's own 3 s are too little where a dozen virtual machines start at once on two cores.
+        arguments.configure(producer);
         producer.setSendMsgTimeout(10_000);
         topic = arguments.get("topic");
         mode = arguments.get("mode", "sync");

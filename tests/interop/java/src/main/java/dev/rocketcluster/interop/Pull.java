@@ -21,7 +21,7 @@ final class Pull {
 
     Pull(Arguments arguments) {
         consumer = new DefaultMQPullConsumer(arguments.get("group"));
-        consumer.setNamesrvAddr(arguments.get("namesrv"));
+        arguments.configure(consumer);
         topic = arguments.get("topic");
         tags = arguments.get("tags", "*");
     }

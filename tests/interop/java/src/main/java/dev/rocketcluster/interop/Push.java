@@ -23,7 +23,7 @@ final class Push {
     Push(Arguments arguments) throws Exception {
         failOnce = arguments.set("failOnce");
         consumer = new DefaultMQPushConsumer(arguments.get("group"));
-        consumer.setNamesrvAddr(arguments.get("namesrv"));
+        arguments.configure(consumer);
         consumer.setConsumeFromWhere(ConsumeFromWhere.CONSUME_FROM_FIRST_OFFSET);
         // The enum's package differs between 4.x and 5.x, so the sources may not name it.
         consumer.setMessageModel(Enum.valueOf(

@@ -1,0 +1,161 @@
+"""Offsets of queues and of consumer groups, and the locks of those who consume in order."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.cluster import Cluster
+from rocket_wire.bodies.body import MessageQueue
+from rocket_wire.bodies.offsets import LockBatchRequestBody, LockBatchResponseBody, UnlockBatchRequestBody
+from rocket_wire.codes import RequestCode, ResponseCode
+from rocket_wire.headers.header import Header
+from rocket_wire.headers.offsets import GetEarliestMsgStoretime, GetMaxOffset, GetMinOffset, SearchOffsetByTimestamp
+
+
+async def number(talk: BrokerTalk, code: RequestCode, header: Header, field: str = "offset") -> int:
+    return int((await talk.must(code, header)).fields()[field])
+
+
+# -- a group's offset --------------------------------------------------------------------------------------------------
+
+
+async def test_a_committed_offset_is_found(talk: BrokerTalk, topic: str, group: str) -> None:
+    await talk.send(topic)
+    await talk.beat(group, topic)
+    assert (await talk.commit(group, topic, 0, 7)).code == 0
+    assert await talk.offset(group, topic) == 7
+    assert (await talk.commit(group, topic, 0, 3)).code == 0
+    assert await talk.offset(group, topic) == 3
+
+
+async def test_a_commit_may_be_one_way(talk: BrokerTalk, topic: str, group: str) -> None:
+    from rocket_wire.headers.offsets import UpdateConsumerOffset
+
+    await talk.send(topic)
+    await talk.beat(group, topic)
+    await talk.tell(RequestCode.UPDATE_CONSUMER_OFFSET, UpdateConsumerOffset(group, topic, 0, 5))
+    assert await talk.offset(group, topic) == 5
+
+
+@pytest.mark.parametrize(("zero", "expected"), [(None, 0), (True, 0), (False, None)])
+async def test_a_new_group_on_a_young_topic_begins_at_its_first_message_unless_it_asks_otherwise(
+    talk: BrokerTalk, topic: str, group: str, zero: bool | None, expected: int | None
+) -> None:
+    await talk.send(topic)
+    assert await talk.offset(group, topic, zero=zero) == expected
+
+
+async def test_a_queue_that_has_no_message_has_no_offset(talk: BrokerTalk, topic: str, group: str) -> None:
+    """Then the client goes by its own consumeFromWhere."""
+    await talk.send(topic)
+    assert await talk.offset(group, topic, 1, zero=None) is None
+    assert await talk.offset(group, "Absent", 0, zero=None) is None
+
+
+async def test_a_commit_for_a_group_that_is_unknown_is_code_26(talk: BrokerTalk, topic: str, group: str) -> None:
+    await talk.send(topic)
+    assert (await talk.commit(group, topic, 0, 1)).code == ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST
+    assert await talk.offset(group, topic) is None
+
+
+async def test_a_commit_for_a_topic_that_is_unknown_is_code_17(talk: BrokerTalk, topic: str, group: str) -> None:
+    await talk.beat(group, topic)
+    assert (await talk.commit(group, topic, 0, 1)).code == ResponseCode.TOPIC_NOT_EXIST
+
+
+@pytest.mark.parametrize(("queue_id", "offset"), [(-1, 0), (0, -1), (-(2**31), 0), (0, -(2**63))])
+async def test_a_commit_below_zero_is_refused(
+    talk: BrokerTalk, topic: str, group: str, queue_id: int, offset: int
+) -> None:
+    await talk.send(topic)
+    await talk.beat(group, topic)
+    assert (await talk.commit(group, topic, queue_id, offset)).code != 0
+    assert await talk.offset(group, topic) is None
+
+
+async def test_offsets_are_in_the_file_soon_after_the_commit(cluster: Cluster) -> None:
+    broker = await asyncio.to_thread(cluster.add_broker, flushConsumerOffsetInterval="20")
+    talk = BrokerTalk(broker.address)
+    await talk.send("T")
+    await talk.beat("G", "T")
+    await talk.commit("G", "T", 0, 7)
+    path = broker.store / "config" / "consumerOffset.json"
+    async with asyncio.timeout(10):
+        while b'"T@G":{0:7}' not in path.read_bytes():  # noqa: ASYNC240 - a small file that has no event
+            await asyncio.sleep(0.02)
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    assert await talk.offset("G", "T") == 7
+    await talk.close()
+
+
+# -- a queue's offsets -------------------------------------------------------------------------------------------------
+
+
+async def test_a_queues_ends(talk: BrokerTalk, topic: str) -> None:
+    for _ in range(3):
+        await talk.send(topic, queue_id=1)
+    assert await number(talk, RequestCode.GET_MAX_OFFSET, GetMaxOffset(topic, 1)) == 3
+    assert await number(talk, RequestCode.GET_MIN_OFFSET, GetMinOffset(topic, 1)) == 0
+    assert await number(talk, RequestCode.GET_MAX_OFFSET, GetMaxOffset(topic, 0)) == 0
+
+
+@pytest.mark.parametrize("queue_id", [-1, 9, 2**31 - 1])
+async def test_a_queue_that_is_absent_has_nothing(talk: BrokerTalk, topic: str, queue_id: int) -> None:
+    await talk.send(topic)
+    assert await number(talk, RequestCode.GET_MAX_OFFSET, GetMaxOffset(topic, queue_id)) <= 0
+    assert await number(talk, RequestCode.GET_MIN_OFFSET, GetMinOffset(topic, queue_id)) <= 0
+    header = GetEarliestMsgStoretime(topic, queue_id)
+    assert await number(talk, RequestCode.GET_EARLIEST_MSG_STORETIME, header, "timestamp") == -1
+
+
+async def test_the_offset_of_a_time(talk: BrokerTalk, topic: str) -> None:
+    times = []
+    for _ in range(4):
+        await talk.send(topic)
+        times = [message.store_timestamp for message in (await talk.pull(topic, 0, 0)).messages]
+        await asyncio.sleep(0.005)
+
+    async def at(timestamp: int) -> int:
+        return await number(talk, RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, SearchOffsetByTimestamp(topic, 0, timestamp))
+
+    assert [await at(time) for time in times] == [0, 1, 2, 3]
+    assert await at(times[1] + 1) == 2
+    assert await at(0) == 0
+    assert await at(times[3] + 1_000_000) == 4
+    header = GetEarliestMsgStoretime(topic, 0)
+    assert await number(talk, RequestCode.GET_EARLIEST_MSG_STORETIME, header, "timestamp") == times[0]
+
+
+# -- locks -------------------------------------------------------------------------------------------------------------
+
+
+def queues(topic: str, *ids: int) -> frozenset[MessageQueue]:
+    return frozenset(MessageQueue(topic, "broker-a", queue_id) for queue_id in ids)
+
+
+async def lock(talk: BrokerTalk, group: str, client_id: str, wanted: frozenset[MessageQueue]) -> list[int]:
+    body = LockBatchRequestBody(group, client_id, mq_set=wanted).encode()
+    answer = await talk.must(RequestCode.LOCK_BATCH_MQ, None, body)
+    return sorted(queue.queue_id for queue in LockBatchResponseBody.decode(answer.body).lock_ok_mq_set)
+
+
+async def test_a_queue_is_one_clients_until_it_gives_it_back(talk: BrokerTalk, topic: str, group: str) -> None:
+    assert await lock(talk, group, "one", queues(topic, 0, 1)) == [0, 1]
+    assert await lock(talk, group, "two", queues(topic, 0, 1, 2)) == [2]
+    assert await lock(talk, group, "one", queues(topic, 0, 1, 2)) == [0, 1]
+    body = UnlockBatchRequestBody(group, "one", mq_set=queues(topic, 0)).encode()
+    await talk.must(RequestCode.UNLOCK_BATCH_MQ, None, body)
+    assert await lock(talk, group, "two", queues(topic, 0, 1, 2)) == [0, 2]
+
+
+async def test_an_answer_to_a_lock_has_the_queues_as_they_were_asked_for(
+    talk: BrokerTalk, topic: str, group: str
+) -> None:
+    body = LockBatchRequestBody(group, "one", mq_set=queues(topic, 3)).encode()
+    answer = await talk.must(RequestCode.LOCK_BATCH_MQ, None, body)
+    assert json.loads(answer.body) == {"lockOKMQSet": [{"brokerName": "broker-a", "queueId": 3, "topic": topic}]}

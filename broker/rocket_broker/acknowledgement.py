@@ -5,17 +5,19 @@
     SYNC_MASTER, inSyncReplicas>1  when enough slaves have them;    12 FLUSH_SLAVE_TIMEOUT where that takes too long,
                                                                     11 SLAVE_NOT_AVAILABLE where too few are in reach
 
-A message with WAIT=false waits for neither. 10, 11 and 12 are statuses of a stored message, not errors.
+A message whose topic was just made waits for topics.json as well: what was acknowledged must be found after a crash.
+A message with WAIT=false waits for nothing. 10, 11 and 12 are statuses of a stored message, not errors.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Coroutine
 from typing import Protocol
 
 from rocket_broker.config import LiveConfig
 from rocket_broker.durability import Durability
+from rocket_broker.saved import Saver
 from rocket_broker.settings import BrokerRole, FlushDiskType
 from rocket_wire.codes import ResponseCode
 
@@ -33,19 +35,30 @@ class Replicas(Protocol):
 class Acknowledgement:
     """Decides what a stored message waits for."""
 
-    def __init__(self, config: LiveConfig, durability: Durability, replicas: Replicas) -> None:
+    def __init__(self, config: LiveConfig, durability: Durability, replicas: Replicas, topics: Saver) -> None:
         self._config = config
         self._durability = durability
         self._replicas = replicas
+        self._topics = topics
 
     def wait(self, position: int) -> Awaitable[ResponseCode] | None:
         """None when the log up to `position` may be acknowledged now; else awaits, and gives the status to answer."""
         settings = self._config.settings
         to_disk = settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
         slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
-        if not to_disk and slaves <= 0:
+        topics = self._topics.pending
+        if not to_disk and slaves <= 0 and topics is None:
             return None
-        return self._wait(position, to_disk, slaves)
+        if topics is None:
+            return self._wait(position, to_disk, slaves)
+        return self._wait_with_topics(topics, self._wait(position, to_disk, slaves))
+
+    async def _wait_with_topics(
+        self, topics: asyncio.Future[None], waiting: Coroutine[None, None, ResponseCode]
+    ) -> ResponseCode:
+        status = await waiting
+        await asyncio.wait([topics])
+        return status or (ResponseCode.SUCCESS if topics.exception() is None else ResponseCode.FLUSH_DISK_TIMEOUT)
 
     async def _wait(self, position: int, to_disk: bool, slaves: int) -> ResponseCode:
         replicated = asyncio.ensure_future(self._replicate(position, slaves)) if slaves > 0 else None

@@ -75,16 +75,15 @@ class Saver:
     def __init__(self, path: Path, encode: Callable[[], bytes]) -> None:
         self._path = path
         self._encode = encode
+        #: The newest save, until it is done. A failed one holds an OSError. Not to be cancelled.
+        self.pending: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
 
     def save(self) -> asyncio.Future[None]:
-        """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case.
-
-        Several callers share it: await it through `asyncio.shield`.
-        """
+        """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case."""
         if self._waiting is None:
-            self._waiting = asyncio.get_running_loop().create_future()
+            self._waiting = self.pending = asyncio.get_running_loop().create_future()
             self._waiting.add_done_callback(_retrieve)
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
@@ -92,21 +91,25 @@ class Saver:
         saving.add_done_callback(_retrieve)
         return saving
 
-    def save_now(self) -> None:
-        """Saves before returning, for the start and the end of the process. Raises OSError."""
-        write(self._path, self._encode())
-
     async def _run(self) -> None:
         while self._waiting is not None:
             waiting, self._waiting = self._waiting, None
             content = self._encode()
-            try:
-                await asyncio.to_thread(write, self._path, content)
-            except OSError as error:
-                log.error("%s could not be saved (%s): the table in memory goes on", self._path, error)
-                waiting.set_exception(error)
-            else:
+            failure = await self._write(content)
+            if self.pending is waiting:
+                self.pending = None
+            if failure is None:
                 waiting.set_result(None)
+            else:
+                waiting.set_exception(failure)
+
+    async def _write(self, content: bytes) -> OSError | None:
+        try:
+            await asyncio.to_thread(write, self._path, content)
+        except OSError as error:
+            log.error("%s could not be saved (%s): the table in memory goes on", self._path, error)
+            return error
+        return None
 
 
 def _retrieve(future: asyncio.Future[None]) -> None:

@@ -138,8 +138,8 @@ class BrokerServer:
         await self._health.stop()
         self.store.close()
         self.delay_offsets.durable = dict(self.delay_offsets.table)
-        for saver in self.savers.values():
-            saver.save_now()
+        # A failure is in the log; one table that cannot be saved is no reason not to save the others.
+        await asyncio.gather(*(saver.save() for saver in self.savers.values()), return_exceptions=True)
 
     def connections(self) -> int:
         """Open connections of clients."""
@@ -162,7 +162,7 @@ class BrokerServer:
 
     def _broker(self, levels: tuple[int, ...]) -> Broker:
         store_host = host_bytes(self.config.settings.address)
-        acknowledgement = Acknowledgement(self.config, self.durability, self.master)
+        acknowledgement = Acknowledgement(self.config, self.durability, self.master, self.savers["topics"])
         return Broker(
             config=self.config,
             store=self.store,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 import itertools
 import os
+import random
 import socket
 import time
+
+from rocket_wire.message_id import UniqueKeys
 
 _numbers = itertools.count()
 
@@ -13,6 +17,11 @@ _numbers = itertools.count()
 def new_client_id() -> str:
     """`ip@pid#nanoseconds#number`: unlike any other in this process, on this host, and on others."""
     return f"{local_ip()}@{os.getpid()}#{time.time_ns()}#{next(_numbers)}"
+
+
+def new_unique_keys() -> UniqueKeys:
+    """A source of message ids that no other client has."""
+    return UniqueKeys(ipaddress.ip_address(local_ip()).packed, os.getpid(), random.SystemRandom().getrandbits(32))
 
 
 def local_ip() -> str:

@@ -35,11 +35,17 @@ class Heartbeat:
         self._reached: set[str] = set()
         self._tried: set[str] = set()
         self._due = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
         instance.on_connection_lost.append(self._lost)
 
     def start(self) -> None:
         """Begins to beat."""
-        self._instance.background.start(self._run(), "heartbeat")
+        self._task = self._instance.background.start(self._run(), "heartbeat")
+
+    def stop(self) -> None:
+        """Beats no more."""
+        if self._task is not None:
+            self._task.cancel()
 
     def knows(self, addresses: set[str]) -> bool:
         """Whether all of these were sent one already."""

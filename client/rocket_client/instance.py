@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from rocket_client.addresses import new_client_id
+from rocket_client.addresses import new_client_id, new_unique_keys
 from rocket_client.background import Background
 from rocket_client.errors import BrokerError, ClientClosed, NoAnswer
 from rocket_client.nameservers import NameServers, parse_addresses
@@ -31,7 +31,7 @@ class Instance:
     """One client as name servers and brokers see it. Start it inside the event loop that will use it."""
 
     def __init__(self, namesrv: str, table: Table | None = None) -> None:
-        self.client_id = new_client_id()
+        self.client_id = ""
         self.background = Background()
         self.on_route_change: list[Callable[[Route], None]] = []
         self.on_connection_lost: list[Callable[[str], None]] = []
@@ -40,10 +40,13 @@ class Instance:
         self._net: Client | None = None
         self._namesrv: NameServers | None = None
         self._routes: RouteTable | None = None
+        self._unique_keys = new_unique_keys()
         parse_addresses(namesrv)
 
     async def start(self) -> None:
-        """Makes it usable. Nothing is sent yet."""
+        """Makes it usable. Nothing is sent yet. It gets its names now, for a process may fork before that."""
+        self.client_id = new_client_id()
+        self._unique_keys = new_unique_keys()
         self._net = Client(self._table, on_close=self._connection_lost)
         self._namesrv = NameServers(self._namesrv_text, self._net)
         self._routes = RouteTable(self._namesrv, self._route_changed)
@@ -80,11 +83,15 @@ class Instance:
             raise ClientClosed("not running: use it inside `async with`, or between start() and stop()")
         return self._routes
 
+    def next_message_id(self) -> str:
+        """The unique key of a new message."""
+        return self._unique_keys.next(milliseconds())
+
     async def answer(self, address: str, request: Command, timeout: float = 3.0) -> Command:
         """The answer of the broker at `address`, whatever its code. Raises NoAnswer. Seconds."""
         try:
-            connection = await self.net.connection(address, min(timeout, CONNECT_TIMEOUT))
-            return await connection.call(request, timeout)
+            await self.net.connection(address, min(timeout, CONNECT_TIMEOUT))
+            return await self.net.call(address, request, timeout)
         except TransportError as error:
             maybe_done = not isinstance(error, ConnectFailed)
             raise NoAnswer(f"no answer to {code_name(request.code)}: {error}", maybe_done) from error

@@ -156,7 +156,9 @@ class GroupMember:
         """Commits, gives every queue up, leaves the group, closes the connections."""
         self.ready.close()
         try:
-            if self.instance.is_open and self._assignment is not None:
+            if self.instance.is_open and self._assignment is not None and self._rebalance is not None:
+                self._heartbeat.stop()
+                await self._rebalance.stop()
                 await self._assignment.close()
                 await self._leave()
         finally:

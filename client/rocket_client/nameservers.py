@@ -11,7 +11,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rocket_client.errors import BrokerError, InvalidMessage, NoNameServer
 from rocket_net.client import Client, split_address
@@ -25,7 +25,9 @@ log = logging.getLogger("rocket.client")
 
 T = TypeVar("T")
 
-_ABSENT = frozenset({ResponseCode.TOPIC_NOT_EXIST, ResponseCode.QUERY_NOT_FOUND})
+#: How long a name server that failed is asked last, seconds.
+_AVOID_SECONDS: Final = 10.0
+_ABSENT: Final = frozenset({ResponseCode.TOPIC_NOT_EXIST, ResponseCode.QUERY_NOT_FOUND})
 
 
 class NameServers:
@@ -34,7 +36,8 @@ class NameServers:
     def __init__(self, addresses: str, net: Client) -> None:
         self.addresses = parse_addresses(addresses)
         self._net = net
-        self._current = random.randrange(len(self.addresses))
+        self._first = random.choice(self.addresses)
+        self._avoided: dict[str, float] = {}
 
     async def ask(self, request: Command, read: Callable[[Command], T], timeout: float) -> T | None:
         """What `read` makes of the first usable answer; None where what was asked for does not exist.
@@ -42,30 +45,42 @@ class NameServers:
         `timeout` (seconds) is for all tries together. Raises NoNameServer, or BrokerError where a name server
         understood the request and refused it.
         """
-        deadline = asyncio.get_running_loop().time() + timeout
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + timeout
         failures: list[str] = []
         absent = False
-        for tried in range(len(self.addresses)):
-            address = self.addresses[self._current]
-            left = deadline - asyncio.get_running_loop().time()
+        order = self._order(loop.time())
+        for tried, address in enumerate(order):
+            if absent and self._is_avoided(address, loop.time()):
+                break
+            within = max(0.05, (deadline - loop.time()) / (len(order) - tried))
             try:
-                answer = await self._net.call(address, request, max(0.05, left / (len(self.addresses) - tried)))
-                if answer.code == ResponseCode.SUCCESS:
-                    return read(answer)
+                answer = await self._net.call(address, request, within)
                 if answer.code not in _ABSENT:
-                    raise _refusal(answer, address, request)
+                    value = _read(answer, read, address, request)
+                    self._first = address
+                    return value
                 absent = True
             except (TransportError, ProtocolError, RequestError) as error:
+                self._avoided[address] = loop.time() + _AVOID_SECONDS
                 text = str(error)
                 failures.append(text if address in text else f"{address}: {text}")
                 log.info("name server %s is left for the next one: %s", address, error)
-            self._current = (self._current + 1) % len(self.addresses)
         if absent:
             return None
         raise NoNameServer(
             f"no name server answered {code_name(request.code)}: {'; '.join(failures)}. "
             "Check the address list (host:port;host:port) and that a name server runs there"
         )
+
+    def _order(self, now: float) -> list[str]:
+        """The one that answered last, then the others in their order, those that failed lately at the end."""
+        begin = self.addresses.index(self._first)
+        order = [*self.addresses[begin:], *self.addresses[:begin]]
+        return sorted(order, key=lambda address: self._is_avoided(address, now))
+
+    def _is_avoided(self, address: str, now: float) -> bool:
+        return self._avoided.get(address, 0.0) > now
 
     async def ask_each(self, request: Command, timeout: float) -> None:
         """Asks every name server, for changes that each must know. Raises the first BrokerError or NoNameServer."""
@@ -89,6 +104,12 @@ def parse_addresses(text: str) -> tuple[str, ...]:
         except ConnectFailed as error:
             raise InvalidMessage(f"name server address {error}") from None
     return tuple(addresses)
+
+
+def _read(answer: Command, read: Callable[[Command], T], address: str, request: Command) -> T:
+    if answer.code != ResponseCode.SUCCESS:
+        raise _refusal(answer, address, request)
+    return read(answer)
 
 
 def _refusal(answer: Command, address: str, request: Command) -> BrokerError:

@@ -1,26 +1,21 @@
 """From a message to what a send carries: checked, its properties joined, its body compressed where that helps.
 
 Everything that can be found wrong without a broker is found here, before anything is sent (protocol section 3.8).
-Pure: the time is an argument; a unique key comes from the process's one counter.
+Pure: the time and the message's unique key are arguments.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import os
-import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from rocket_client.addresses import local_ip
 from rocket_client.errors import InvalidMessage
 from rocket_client.message import DEAD_LETTER_PREFIX, ORDERING_KEY, RETRY_PREFIX, Message
 from rocket_client.settings import ProducerSettings
 from rocket_wire import properties
 from rocket_wire.compression import compress
-from rocket_wire.message_id import UniqueKeys
 from rocket_wire.record import MAX_PROPERTIES_BYTES, BatchItem, join_batch
 
 MAX_TOPIC: Final = 127
@@ -41,8 +36,6 @@ RESERVED: Final = frozenset(
     """.split()  # noqa: SIM905 - fifty quoted names would be harder to read
 )
 
-_unique_keys = UniqueKeys(ipaddress.ip_address(local_ip()).packed, os.getpid(), random.getrandbits(32))
-
 
 @dataclass(frozen=True, slots=True)
 class Outgoing:
@@ -60,20 +53,26 @@ class Outgoing:
     max_reconsume_times: int | None = None
 
 
-def outgoing(message: Message, settings: ProducerSettings, now: int, ordering_key: str | None = None) -> Outgoing:
-    """What sending this message at `now` (milliseconds) carries. Raises InvalidMessage."""
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What makes a message this one: its unique key, when it was made (milliseconds), and its ordering key if any."""
+
+    message_id: str
+    now: int
+    ordering_key: str | None = None
+
+
+def outgoing(message: Message, settings: ProducerSettings, identity: Identity) -> Outgoing:
+    """What sending this message carries. Raises InvalidMessage."""
     check_topic(message.topic)
     content = _content(message, settings)
-    message_id = _unique_keys.next(now)
-    text = _properties(message, message_id, ordering_key).decode()
+    text = _properties(message, identity).decode()
     body, sys_flag = _compressed(content, settings)
-    return Outgoing(message.topic, body, text, message_id, now, sys_flag, message.flag)
+    return Outgoing(message.topic, body, text, identity.message_id, identity.now, sys_flag, message.flag)
 
 
-def batch_of(
-    messages: Sequence[Message], settings: ProducerSettings, now: int, ordering_key: str | None = None
-) -> tuple[Outgoing, list[str]]:
-    """What sending these messages as one carries, and the unique key of each. Raises InvalidMessage."""
+def batch_of(messages: Sequence[Message], settings: ProducerSettings, identities: Sequence[Identity]) -> Outgoing:
+    """What sending these messages as one carries. Raises InvalidMessage."""
     topics = {message.topic for message in messages}
     if len(topics) != 1:
         raise InvalidMessage(f"a batch needs messages of one topic, these have {sorted(topics) or 'none'}")
@@ -81,17 +80,17 @@ def batch_of(
     check_topic(topic)
     if topic.startswith(RETRY_PREFIX) or any(message.delay_level for message in messages):
         raise InvalidMessage(f"a batch to {topic!r} cannot be delayed or retried: send these messages one by one")
-    keys = [_unique_keys.next(now) for _ in messages]
     items = [
-        BatchItem(_content(message, settings), _properties(message, key, ordering_key), message.flag)
-        for message, key in zip(messages, keys, strict=True)
+        BatchItem(_content(message, settings), _properties(message, identity), message.flag)
+        for message, identity in zip(messages, identities, strict=True)
     ]
     body = join_batch(items)
     if len(body) > settings.max_message_bytes:
         raise _too_large(f"batch of {len(messages)} messages", len(body), settings)
     waits = all(message.wait_stored for message in messages)
     text = "" if waits else properties.encode({"WAIT": "false"}).decode()
-    return Outgoing(topic, body, text, ",".join(keys), now, is_batch=True), keys
+    message_ids = ",".join(identity.message_id for identity in identities)
+    return Outgoing(topic, body, text, message_ids, identities[0].now, is_batch=True)
 
 
 def retried(out: Outgoing, reconsume_times: int, max_reconsume_times: int | None, extra: Mapping[str, str]) -> Outgoing:
@@ -100,7 +99,6 @@ def retried(out: Outgoing, reconsume_times: int, max_reconsume_times: int | None
     return replace(
         out,
         properties=properties.encode(pairs).decode(),
-        message_id=pairs["UNIQ_KEY"],
         reconsume_times=reconsume_times,
         max_reconsume_times=max_reconsume_times,
     )
@@ -138,7 +136,7 @@ def _too_large(what: str, size: int, settings: ProducerSettings) -> InvalidMessa
     )
 
 
-def _properties(message: Message, message_id: str, ordering_key: str | None) -> bytes:
+def _properties(message: Message, identity: Identity) -> bytes:
     reserved = RESERVED.intersection(message.properties)
     if reserved:
         raise InvalidMessage(f"properties {sorted(reserved)} are RocketMQ's own: give them other names")
@@ -153,9 +151,9 @@ def _properties(message: Message, message_id: str, ordering_key: str | None) -> 
         pairs["DELAY"] = str(message.delay_level)
     if not message.wait_stored:
         pairs["WAIT"] = "false"
-    if ordering_key is not None:
-        pairs[ORDERING_KEY] = ordering_key
-    pairs["UNIQ_KEY"] = message_id
+    if identity.ordering_key is not None:
+        pairs[ORDERING_KEY] = identity.ordering_key
+    pairs["UNIQ_KEY"] = identity.message_id
     try:
         encoded = properties.encode(pairs)
     except ValueError as error:

@@ -13,7 +13,7 @@ from rocket_client.errors import ClientClosed, InvalidMessage, RocketError
 from rocket_client.heartbeat import Heartbeat
 from rocket_client.instance import Instance, milliseconds
 from rocket_client.message import Message, SendResult
-from rocket_client.outgoing import batch_of, check_group, outgoing
+from rocket_client.outgoing import Identity, batch_of, check_group, outgoing
 from rocket_client.sending import Sender, Wish
 from rocket_client.settings import ProducerSettings
 from rocket_wire.bodies.body import MessageQueue
@@ -84,7 +84,7 @@ class Producer:
 
         Cancelled, it leaves open whether the message was stored.
         """
-        out = outgoing(message, self.settings, milliseconds(), ordering_key)
+        out = outgoing(message, self.settings, self._identity(ordering_key))
         result = await self._sender.send(out, _wish(queue, ordering_key), timeout)
         self._greet()
         return result
@@ -101,7 +101,7 @@ class Producer:
 
         Raises what `send` raises before anything is sent, and NoAnswer where there is no connection.
         """
-        out = outgoing(message, self.settings, milliseconds(), ordering_key)
+        out = outgoing(message, self.settings, self._identity(ordering_key))
         await self._sender.send_oneway(out, _wish(queue, ordering_key), timeout)
         self._greet()
 
@@ -118,14 +118,18 @@ class Producer:
         The results stand in the order of the messages. Together they may have ProducerSettings.max_message_bytes;
         none may be delayed. Raises as `send` does.
         """
-        out, parts = batch_of(messages, self.settings, milliseconds(), ordering_key)
+        identities = [self._identity(ordering_key) for _ in messages]
+        out = batch_of(messages, self.settings, identities)
         result = await self._sender.send(out, _wish(queue, ordering_key), timeout)
         self._greet()
-        return _parts(result, parts)
+        return _parts(result, [identity.message_id for identity in identities])
 
     async def queues(self, topic: str, timeout: float = 3.0) -> list[MessageQueue]:
         """The queues to which messages of this topic can be sent now. Raises TopicNotFound or NoNameServer."""
         return list((await self._sender.route(topic, timeout)).queues_to_write)
+
+    def _identity(self, ordering_key: str | None) -> Identity:
+        return Identity(self._instance.next_message_id(), milliseconds(), ordering_key)
 
     # -- being known --------------------------------------------------------------------------------------------
 

@@ -31,13 +31,16 @@ _LAST_RETRY: Final = 3.0
 #: After a broker's connection was lost, all members come back one by one; counting them earlier would move queues
 #: to and fro. Seconds.
 _QUIET: Final = 2.0
+#: How long the queues of a broker that left the route are kept for it, so that a restart repeats nothing. Seconds.
+_AWAITED: Final = 120.0
 
 
 @dataclass(frozen=True)
 class Part:
-    """One member's part of one topic, and whether others have parts of it."""
+    """One member's part of one topic, the topic's brokers, and whether others have parts of it."""
 
     queues: frozenset[MessageQueue]
+    brokers: frozenset[str]
     is_shared: bool
 
 
@@ -63,10 +66,20 @@ class Rebalance:
         self._turn = asyncio.Lock()
         self._quiet_until = 0.0
         self._complained: set[str] = set()
+        self._absent_since: dict[str, float] = {}
+        self._task: asyncio.Task[None] | None = None
+        self._stopped = False
 
     def start(self, period: float) -> None:
         """Begins to rebalance by itself."""
-        self._instance.background.start(self._run(period), "rebalance")
+        self._task = self._instance.background.start(self._run(period), "rebalance")
+
+    async def stop(self) -> None:
+        """Gains no queue any more; waits for a rebalance under way."""
+        self._stopped = True
+        async with self._turn:
+            if self._task is not None:
+                self._task.cancel()
 
     def soon(self) -> None:
         """Something changed."""
@@ -80,7 +93,7 @@ class Rebalance:
         """Rebalances now. False where it was not complete."""
         async with self._turn:
             complete = True
-            topics = self._topics()
+            topics = [] if self._stopped else self._topics()
             gone = [queue for queue in self._assignment.intakes if queue.topic not in topics]
             await self._assignment.give_up(gone)
             for topic in topics:
@@ -117,19 +130,32 @@ class Rebalance:
             self._heartbeat.soon()
             return False
         have = {queue for queue in self._assignment.intakes if queue.topic == topic}
-        await self._assignment.give_up(have - part.queues)
+        await self._assignment.give_up(self._given_up(have, part))
         gained = sorted(part.queues - have)
         if gained and part.is_shared:
             await asyncio.sleep(_HAND_OVER)
         return await self._assignment.gain(gained)
+
+    def _given_up(self, have: set[MessageQueue], part: Part) -> set[MessageQueue]:
+        """What is no longer ours. Queues of a broker that is absent are nobody's: they wait for it a while."""
+        now = asyncio.get_running_loop().time()
+        for name in part.brokers:
+            self._absent_since.pop(name, None)
+        return {
+            queue
+            for queue in have - part.queues
+            if queue.broker_name in part.brokers
+            or self._absent_since.setdefault(queue.broker_name, now) + _AWAITED < now
+        }
 
     async def _part(self, topic: str) -> Part | None:
         """Our part; None where the broker does not count us among the members (yet)."""
         route = await self._instance.routes.get(topic)
         if not self._heartbeat.knows(route.addresses()):
             await self._heartbeat.beat()
+        brokers = frozenset(route.brokers)
         if self._group is None:
-            return Part(frozenset(route.queues_to_read), is_shared=False)
+            return Part(frozenset(route.queues_to_read), brokers, is_shared=False)
         try:
             members = await self._calls.members(self._group, topic)
         except BrokerError:
@@ -137,7 +163,7 @@ class Rebalance:
         if self._instance.client_id not in members:
             return None
         mine = allocate(route.queues_to_read, members, self._instance.client_id)
-        return Part(frozenset(mine), is_shared=len(members) > 1)
+        return Part(frozenset(mine), brokers, is_shared=len(members) > 1)
 
     def _complain(self, topic: str, error: RocketError | RequestError) -> None:
         is_new = topic not in self._complained

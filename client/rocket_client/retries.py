@@ -17,7 +17,7 @@ from rocket_client.instance import milliseconds
 from rocket_client.intake import Taken
 from rocket_client.member import GroupMember
 from rocket_client.message import Message, ReceivedMessage, queue_text, retry_topic
-from rocket_client.outgoing import RESERVED, outgoing, retried
+from rocket_client.outgoing import RESERVED, Identity, outgoing, retried
 from rocket_client.sending import ANYWHERE, Sender
 from rocket_client.settings import ProducerSettings
 from rocket_wire.codes import RequestCode
@@ -45,7 +45,9 @@ class Retries:
     async def retry(self, taken: Taken, delay_level: int) -> None:
         """Has the message delivered again, as its consumer's kind says."""
         role = self._member.role
-        if not role.shares:
+        if not taken.is_current:
+            taken.finish()  # its queue is another consumer's by now, which gets it as well
+        elif not role.shares:
             log.warning("message %s failed; broadcasting does not repeat it", taken.message.message_id)
             taken.finish()
         elif role.orderly:
@@ -97,12 +99,11 @@ class Retries:
         )
         kept = {
             "RETRY_TOPIC": message.topic,
-            "UNIQ_KEY": message.message_id,
             "ORIGIN_MESSAGE_ID": message.properties.get("ORIGIN_MESSAGE_ID") or message.offset_message_id,
         }
         limit = self._member.settings.max_reconsume_times
         try:
-            out = outgoing(fresh, self._sender.settings, milliseconds())
+            out = outgoing(fresh, self._sender.settings, Identity(message.message_id, milliseconds()))
             times = message.reconsume_times + 1
             out = retried(out, times, _DEFAULT_MAX if limit is None else limit, kept)
             await self._sender.send(out, ANYWHERE, timeout=3.0)

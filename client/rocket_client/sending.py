@@ -2,12 +2,14 @@
 
 A message that may go anywhere is tried on another broker; one that is bound to a queue, by its sender or by an ordering
 key, on the same queue once more. A refusal that another broker would repeat ends it at once, and so does the end of its
-time (protocol section 2.5).
+time (protocol section 2.5). While nobody can be reached, nothing was sent, and it is tried until its time ends: so a
+broker that restarts, or a group that changes its master, is hardly noticed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 from dataclasses import dataclass
 from typing import Final
@@ -28,8 +30,9 @@ from rocket_wire.headers.send import SendMessageAnswer, SendMessageV2
 log = logging.getLogger("rocket.client")
 
 _STATUSES: Final = frozenset(status.value for status in SendStatus)
-#: Pause before the first further try, seconds; doubled before each next one.
-_PAUSE: Final = 0.05
+#: Pause before the first further try, doubled before each next one, and its bound. Seconds.
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,24 +66,37 @@ class Sender:
 
     async def send(self, out: Outgoing, wish: Wish, timeout: float) -> SendResult:
         """The acknowledgement. Raises SendFailed, or why no broker could be chosen. Seconds for everything."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
+        deadline = _now() + timeout
         attempts: list[Attempt] = []
-        while True:
-            left = deadline - loop.time()
-            queue, master = await self._choose(out.topic, wish, attempts, max(0.1, left))
+        for tried in itertools.count():
             try:
-                answer = await self._ask(master, self._request(out, queue), self._share(left, len(attempts)), left)
-                self._faults.clear(queue.broker_name)
-                return _result(answer, out, queue, master)
+                return await self._try(out, wish, attempts, deadline)
+            except NoBroker as error:
+                if not self._may_retry(error, attempts, deadline):
+                    raise
             except (BrokerError, NoAnswer) as error:
-                attempts.append(Attempt(queue.broker_name, error))
-                if isinstance(error, NoAnswer):
-                    self._faults.report(queue.broker_name, loop.time())
-                if not self._may_retry(attempts, deadline):
+                if not self._may_retry(error, attempts, deadline):
                     raise SendFailed(out.topic, attempts) from error
                 log.info("message to %s is tried again: %s", out.topic, error)
-            await self._before_next_try(out.topic, len(attempts), deadline)
+            await self._before_next_try(out.topic, tried, deadline)
+        raise AssertionError("counting never ends")
+
+    async def _try(self, out: Outgoing, wish: Wish, attempts: list[Attempt], deadline: float) -> SendResult:
+        queue, master = await self._choose(out.topic, wish, attempts, deadline - _now())
+        question = self._request(out, queue)
+        try:
+            await self._instance.connect(master, max(0.001, self._share(len(attempts)) * (deadline - _now())))
+            answer = await self._instance.answer(master, question, max(0.001, deadline - _now()))
+            if answer.code not in _STATUSES:
+                raise refusal(answer, master, question)
+            result = _result(answer, out, queue, master)
+        except (BrokerError, NoAnswer) as error:
+            attempts.append(Attempt(queue.broker_name, error))
+            if isinstance(error, NoAnswer):
+                self._faults.report(queue.broker_name, _now())
+            raise
+        self._faults.clear(queue.broker_name)
+        return result
 
     async def send_oneway(self, out: Outgoing, wish: Wish, timeout: float) -> None:
         """Hands the message to the connection; nobody tells what became of it."""
@@ -90,6 +106,7 @@ class Sender:
     async def _choose(
         self, topic: str, wish: Wish, attempts: list[Attempt], timeout: float
     ) -> tuple[MessageQueue, str]:
+        timeout = max(0.1, timeout)
         route = await self.route(topic, timeout)
         chosen = self._queue(route, wish, attempts)
         if chosen is None or route.master(chosen.broker_name) is None:
@@ -112,33 +129,25 @@ class Sender:
             return None
         if wish.ordering_key is not None:
             return by_key(queues, wish.ordering_key)
-        avoid = self._faults.avoided(asyncio.get_running_loop().time())
+        avoid = self._faults.avoided(_now())
         return self._turns.choose(route.topic, queues, avoid | {attempt.broker_name for attempt in attempts})
 
-    async def _ask(self, master: str, question: Command, connect_within: float, timeout: float) -> Command:
-        """The answer with one of the send statuses. A connection that cannot be made leaves time for another try."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + timeout
-        await self._instance.connect(master, connect_within)
-        answer = await self._instance.answer(master, question, max(0.001, deadline - loop.time()))
-        if answer.code not in _STATUSES:
-            raise refusal(answer, master, question)
-        return answer
+    def _share(self, tried: int) -> float:
+        """The part of the time left that connecting may take: a host that is gone must leave some for another."""
+        return 1 / max(2, self.settings.retries + 1 - tried)
 
-    def _share(self, left: float, tried: int) -> float:
-        return max(0.001, left / max(1, self.settings.retries + 1 - tried))
-
-    def _may_retry(self, attempts: list[Attempt], deadline: float) -> bool:
-        error = attempts[-1].error
+    def _may_retry(self, error: RocketError, attempts: list[Attempt], deadline: float) -> bool:
+        """Refusals and lost answers are bounded in number; where nothing was sent, only the time is."""
+        if _now() >= deadline:
+            return False
         if isinstance(error, BrokerError) and error.code not in RETRY_ON_ANOTHER_BROKER:
             return False
-        return len(attempts) <= self.settings.retries and asyncio.get_running_loop().time() < deadline
+        return sum(map(_may_have_arrived, attempts)) <= self.settings.retries
 
     async def _before_next_try(self, topic: str, tried: int, deadline: float) -> None:
-        """A moment's pause, and a new route, within the time that is left; a route that cannot be had stays."""
-        loop = asyncio.get_running_loop()
-        left = deadline - loop.time()
-        await asyncio.sleep(min(_PAUSE * 2 ** (tried - 1), left / 2))
+        """A pause that grows, and a new route, within the time that is left; a route that cannot be had stays."""
+        left = deadline - _now()
+        await asyncio.sleep(min(_FIRST_PAUSE * 2 ** min(tried, 10), _LONGEST_PAUSE, left / 2))
         try:
             await self._instance.routes.refresh(topic, max(0.05, left / 4), self.settings.new_topic_queues)
         except RocketError as error:
@@ -177,3 +186,11 @@ def _result(answer: Command, out: Outgoing, queue: MessageQueue, address: str) -
         queue=MessageQueue(out.topic, queue.broker_name, header.queue_id),
         queue_offset=header.queue_offset,
     )
+
+
+def _may_have_arrived(attempt: Attempt) -> bool:
+    return not isinstance(attempt.error, NoAnswer) or attempt.error.maybe_done
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

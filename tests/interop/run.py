@@ -119,7 +119,7 @@ async def run_suite(arguments: argparse.Namespace, console: Console) -> list[Res
     usable, problems = await prepare(list(dict.fromkeys(needed)), console)
     async with AsyncExitStack() as stack:
         if arguments.up:
-            await stack.enter_async_context(cluster.quickstart(arguments.namesrv))
+            await stack.enter_async_context(cluster.started(arguments.up, arguments.namesrv))
         else:
             await cluster.wait_ready(arguments.namesrv, FIND_SECONDS)
         run = Run(arguments.namesrv, f"{int(time.time()):x}", usable)
@@ -133,7 +133,13 @@ async def run_suite(arguments: argparse.Namespace, console: Console) -> list[Res
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--namesrv", default=NAMESRV, help="name servers, separated by ; (default: %(default)s)")
-    parser.add_argument("--up", action="store_true", help="start the quickstart's cluster, and stop it at the end")
+    parser.add_argument(
+        "--up",
+        nargs="?",
+        const=cluster.QUICKSTART,
+        metavar="MANIFEST",
+        help="start a cluster, and stop it at the end (default: the quickstart's)",
+    )
     parser.add_argument("--only", action="append", default=[], help="client, scenario or client:scenario; repeatable")
     parser.add_argument("--json", type=Path, help="write results and everything that was said to this file")
     arguments = parser.parse_args()

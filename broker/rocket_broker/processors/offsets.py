@@ -38,7 +38,9 @@ def query_consumer_offset(broker: Broker, header: QueryConsumerOffset, request: 
 
 def update_consumer_offset(broker: Broker, header: UpdateConsumerOffset, request: Command, _: Connection) -> Answer:
     """Commits the group's next offset."""
-    broker.groups.require(header.consumer_group)
+    if header.consumer_group not in broker.groups.table:  # a commit makes no group
+        remark = f"Group {header.consumer_group} not exist!"
+        raise RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, remark)
     if broker.topics.get(header.topic) is None:
         raise RequestError(ResponseCode.TOPIC_NOT_EXIST, f"Topic {header.topic} not exist!")
     if header.queue_id < 0 or header.commit_offset < 0:

@@ -7,13 +7,20 @@ import json
 
 import pytest
 
-from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk
 from rocket_testing.cluster import Cluster
+from rocket_testing.waiting import eventually
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.bodies.offsets import LockBatchRequestBody, LockBatchResponseBody, UnlockBatchRequestBody
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.headers.header import Header
-from rocket_wire.headers.offsets import GetEarliestMsgStoretime, GetMaxOffset, GetMinOffset, SearchOffsetByTimestamp
+from rocket_wire.headers.offsets import (
+    GetEarliestMsgStoretime,
+    GetMaxOffset,
+    GetMinOffset,
+    SearchOffsetByTimestamp,
+    UpdateConsumerOffset,
+)
 
 
 async def number(talk: BrokerTalk, code: RequestCode, header: Header, field: str = "offset") -> int:
@@ -33,8 +40,6 @@ async def test_a_committed_offset_is_found(talk: BrokerTalk, topic: str, group: 
 
 
 async def test_a_commit_may_be_one_way(talk: BrokerTalk, topic: str, group: str) -> None:
-    from rocket_wire.headers.offsets import UpdateConsumerOffset
-
     await talk.send(topic)
     await talk.beat(group, topic)
     await talk.tell(RequestCode.UPDATE_CONSUMER_OFFSET, UpdateConsumerOffset(group, topic, 0, 5))
@@ -49,11 +54,13 @@ async def test_a_new_group_on_a_young_topic_begins_at_its_first_message_unless_i
     assert await talk.offset(group, topic, zero=zero) == expected
 
 
-async def test_a_queue_that_has_no_message_has_no_offset(talk: BrokerTalk, topic: str, group: str) -> None:
-    """Then the client goes by its own consumeFromWhere."""
+async def test_a_new_group_on_an_empty_queue_begins_at_the_message_that_comes_first(
+    talk: BrokerTalk, topic: str, group: str
+) -> None:
+    """Apache's broker says "none" here; a client that then asks for the queue's end can miss what came in between."""
     await talk.send(topic)
-    assert await talk.offset(group, topic, 1, zero=None) is None
-    assert await talk.offset(group, "Absent", 0, zero=None) is None
+    assert await talk.offset(group, topic, 1, zero=None) == 0
+    assert await talk.offset(group, topic, 1, zero=False) is None
 
 
 async def test_a_commit_for_a_group_that_is_unknown_is_code_26(talk: BrokerTalk, topic: str, group: str) -> None:
@@ -84,9 +91,7 @@ async def test_offsets_are_in_the_file_soon_after_the_commit(cluster: Cluster) -
     await talk.beat("G", "T")
     await talk.commit("G", "T", 0, 7)
     path = broker.store / "config" / "consumerOffset.json"
-    async with asyncio.timeout(10):
-        while b'"T@G":{0:7}' not in path.read_bytes():  # noqa: ASYNC240 - a small file that has no event
-            await asyncio.sleep(0.02)
+    await eventually(lambda: b'"T@G":{0:7}' in path.read_bytes(), DEADLINE)
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
     assert await talk.offset("G", "T") == 7

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import msgspec
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk, pull_header
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Pulled, pull_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_wire import record
 from rocket_wire.bodies.groups import SubscriptionGroupConfig
@@ -23,9 +24,9 @@ LONG_MS = 60_000
 TAG_A, TAG_B = 2598919, 2598920
 
 
-async def refusal(talk: BrokerTalk, *place: object, **wishes: object) -> Command:
+async def refusal(talk: BrokerTalk, topic: str, queue_id: int, offset: int, **wishes: Any) -> Command:
     """A pull that is refused."""
-    answer = await talk.ask(RequestCode.PULL_MESSAGE, pull_header(*place, **wishes))  # type: ignore[arg-type] # by name
+    answer = await talk.ask(RequestCode.PULL_MESSAGE, pull_header(topic, queue_id, offset, **wishes))
     assert answer.code not in (0, 19, 20, 21)
     assert answer.remark
     return answer
@@ -207,18 +208,17 @@ async def test_a_pull_may_commit(talk: BrokerTalk, topic: str, group: str) -> No
 # -- long polling ------------------------------------------------------------------------------------------------------
 
 
-async def held(talk: BrokerTalk, topic: str, offset: int, **wishes: object) -> asyncio.Task[object]:
+async def held(talk: BrokerTalk, topic: str, offset: int, **wishes: Any) -> asyncio.Task[Pulled]:
     """A pull that the broker holds: what is asked behind it on the same connection was answered before it."""
-    pulling: asyncio.Task[object] = asyncio.ensure_future(talk.pull(topic, 0, offset, suspend_ms=LONG_MS, **wishes))
+    pulling = asyncio.ensure_future(talk.pull(topic, 0, offset, suspend_ms=LONG_MS, **wishes))
     await asyncio.sleep(0)
     await talk.must(RequestCode.GET_MAX_OFFSET, GetMaxOffset(topic, 0))
     assert not pulling.done()
     return pulling
 
 
-async def bodies_of(pulling: asyncio.Task[object]) -> list[bytes]:
-    pulled = await asyncio.wait_for(pulling, DEADLINE)
-    return pulled.bodies  # type: ignore[attr-defined] # a Pulled, which a Task of object hides
+async def bodies_of(pulling: asyncio.Task[Pulled]) -> list[bytes]:
+    return (await asyncio.wait_for(pulling, DEADLINE)).bodies
 
 
 async def test_a_held_pull_is_answered_when_a_message_arrives(talk: BrokerTalk, topic: str) -> None:
@@ -263,9 +263,7 @@ async def test_a_pull_held_for_a_tag_learns_at_its_end_what_it_may_skip(talk: Br
     assert (pulled.code, pulled.header.next_begin_offset) == (20, 1)
 
 
-async def test_every_pull_that_waits_for_a_queue_gets_the_message(
-    broker: Broker, dial: object, talk: BrokerTalk, topic: str
-) -> None:
+async def test_every_pull_that_waits_for_a_queue_gets_the_message(broker: Broker, talk: BrokerTalk, topic: str) -> None:
     await talk.send(topic, queue_id=1)
     others = [BrokerTalk(broker.address) for _ in range(5)]
     pulls = [await held(other, topic, 0, group=f"G{number}") for number, other in enumerate(others)]

@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
-QUICKSTART = "examples/quickstart/cluster.yaml"
+QUICKSTART = "examples/quickstart/cluster.yaml"  # in the project's folder, where rocketctl is started
 
 READY_SECONDS = 60
 STOP_SECONDS = 30
@@ -46,16 +46,18 @@ async def wait_route(namesrv: str, topic: str, seconds: float) -> None:
 
 
 @asynccontextmanager
-async def quickstart(namesrv: str) -> AsyncIterator[None]:
-    """The quickstart's cluster, in a temporary data folder, for as long as the block runs."""
+async def started(manifest: str, namesrv: str) -> AsyncIterator[None]:
+    """The manifest's cluster, in a temporary data folder, for as long as the block runs."""
     rocketctl = Path(sys.executable).with_name("rocketctl")
     if not rocketctl.exists():
         raise ClusterError(f"{rocketctl.name} is not installed beside {sys.executable}")
+    if any([await _listens(address) for address in namesrv.split(";")]):
+        raise ClusterError(f"something listens on {namesrv} already; without --up it would be used")
     with tempfile.TemporaryDirectory(prefix="rocketcluster-interop-") as folder:
         log = Path(folder) / "rocketctl.log"
         with log.open("wb") as output:
             process = await asyncio.create_subprocess_exec(
-                *(str(rocketctl), "up", QUICKSTART, "--data", str(Path(folder) / "data")),
+                *(str(rocketctl), "up", manifest, "--data", str(Path(folder) / "data")),
                 cwd=PROJECT,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=output,
@@ -94,6 +96,17 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
         process.kill()
         await process.wait()
         raise ClusterError(f"rocketctl up did not stop within {STOP_SECONDS} s of SIGINT") from None
+
+
+async def _listens(address: str) -> bool:
+    host, port = address.rsplit(":", 1)
+    try:
+        async with asyncio.timeout(ASK_SECONDS):
+            _reader, writer = await asyncio.open_connection(host, int(port))
+    except (OSError, TimeoutError):
+        return False
+    writer.close()
+    return True
 
 
 async def _has_route(host: str, port: int, topic: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from rocket_broker.acknowledgement import Acknowledgement
 from rocket_broker.config import LiveConfig
 from rocket_broker.durability import Durability
+from rocket_broker.saved import Saver
 from rocket_broker.settings import BrokerRole, BrokerSettings, FlushDiskType
 from rocket_net.properties_file import Configuration
 from rocket_wire.codes import ResponseCode
@@ -55,7 +57,12 @@ async def disk() -> asyncio.Event:
 
 
 @pytest.fixture
-async def make(slaves: Slaves, disk: asyncio.Event) -> Make:
+def topics(tmp_path: Path) -> Saver:
+    return Saver(tmp_path / "topics.json", lambda: b"{}")
+
+
+@pytest.fixture
+async def make(slaves: Slaves, disk: asyncio.Event, topics: Saver) -> Make:
     """An Acknowledgement by these settings."""
     running = asyncio.get_running_loop()
 
@@ -65,7 +72,7 @@ async def make(slaves: Slaves, disk: asyncio.Event) -> Make:
 
     def make(**settings: object) -> Acknowledgement:
         config = LiveConfig(Configuration(BrokerSettings(**settings), {}), None)  # type: ignore[arg-type] # by name
-        return Acknowledgement(config, Durability(sync, pytest.fail), slaves)
+        return Acknowledgement(config, Durability(sync, pytest.fail), slaves, topics)
 
     return make
 
@@ -148,9 +155,30 @@ async def test_a_slow_disk_is_told_before_a_missing_slave(make: Make, disk: asyn
     disk.set()
 
 
-async def test_a_live_change_holds_for_the_next_message(make: Make, slaves: Slaves) -> None:
+async def test_a_message_to_a_new_topic_is_answered_when_the_topic_is_saved(
+    make: Make, topics: Saver, tmp_path: Path
+) -> None:
+    """Or a crash could leave an acknowledged message in a topic that nobody knows."""
+    acknowledgement = make()
+    topics.save()
+    waiting = acknowledgement.wait(100)
+    assert waiting is not None
+    assert not (tmp_path / "topics.json").exists()
+    assert await waiting == ResponseCode.SUCCESS
+    assert (tmp_path / "topics.json").exists()
+    assert acknowledgement.wait(100) is None
+
+
+async def test_a_topic_that_cannot_be_saved_is_status_10(make: Make, topics: Saver, tmp_path: Path) -> None:
+    (tmp_path / "topics.json.tmp").mkdir()
+    acknowledgement = make()
+    topics.save()
+    assert await status(acknowledgement) == ResponseCode.FLUSH_DISK_TIMEOUT
+
+
+async def test_a_live_change_holds_for_the_next_message(slaves: Slaves, topics: Saver) -> None:
     config = LiveConfig(Configuration(BrokerSettings(**TWO_COPIES), {}), None)  # type: ignore[arg-type] # by name
-    acknowledgement = Acknowledgement(config, Durability(lambda: 0, pytest.fail), slaves)
+    acknowledgement = Acknowledgement(config, Durability(lambda: 0, pytest.fail), slaves, topics)
     assert await status(acknowledgement) == ResponseCode.SLAVE_NOT_AVAILABLE
     config.update(b"inSyncReplicas=1")
     assert acknowledgement.wait(100) is None

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from rocket_client import Attempt, BrokerError, ConsumerSettings, InvalidMessage, NoAnswer, ProducerSettings, SendFailed
-from rocket_client.addresses import new_client_id
+from rocket_client.addresses import new_client_id, new_unique_keys
 from rocket_client.nameservers import parse_addresses
 
 
@@ -37,6 +37,11 @@ def test_client_ids_are_javas_in_shape_and_differ() -> None:
     ids = {new_client_id() for _ in range(100)}
     assert len(ids) == 100
     assert all(re.fullmatch(r"\d+\.\d+\.\d+\.\d+@\d+#\d+#\d+", each) for each in ids)
+
+
+def test_message_ids_differ_among_producers_and_messages() -> None:
+    makers = [new_unique_keys() for _ in range(10)]
+    assert len({maker.next(1_700_000_000_000) for maker in makers for _ in range(100)}) == 1000
 
 
 @pytest.mark.parametrize(

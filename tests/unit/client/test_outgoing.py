@@ -8,14 +8,14 @@ import pytest
 
 from rocket_client.errors import InvalidMessage
 from rocket_client.message import Message
-from rocket_client.outgoing import batch_of, check_group, check_topic, outgoing, retried
+from rocket_client.outgoing import Identity, batch_of, check_group, check_topic, outgoing, retried
 from rocket_client.settings import ProducerSettings
 from rocket_wire import properties
 from rocket_wire.compression import Compression, decompress
 from rocket_wire.record import split_batch
 
 SETTINGS = ProducerSettings(max_message_bytes=10_000, compress_above=100)
-NOW = 1_700_000_000_000
+IDENTITY = Identity("ID", now=1_700_000_000_000)
 
 
 def pairs(text: str) -> dict[str, str]:
@@ -24,26 +24,22 @@ def pairs(text: str) -> dict[str, str]:
 
 def test_a_message_becomes_properties_and_a_body() -> None:
     message = Message("T", "häuser", tags="new", keys=["k1", "k2"], properties={"shop": "north"}, delay_level=3, flag=5)
-    out = outgoing(message, SETTINGS, NOW)
+    out = outgoing(message, SETTINGS, IDENTITY)
     assert out.body == "häuser".encode()
-    assert (out.topic, out.flag, out.sys_flag, out.born_timestamp) == ("T", 5, 0, NOW)
-    found = pairs(out.properties)
-    assert found.pop("UNIQ_KEY") == out.message_id
-    assert found == {"TAGS": "new", "KEYS": "k1 k2", "shop": "north", "DELAY": "3"}
+    assert (out.topic, out.flag, out.sys_flag) == ("T", 5, 0)
+    assert (out.message_id, out.born_timestamp) == ("ID", IDENTITY.now)
+    expected = {"TAGS": "new", "KEYS": "k1 k2", "shop": "north", "DELAY": "3", "UNIQ_KEY": "ID"}
+    assert pairs(out.properties) == expected
 
 
 def test_an_ordering_key_and_the_wish_not_to_wait_travel_as_properties() -> None:
-    out = outgoing(Message("T", "x", wait_stored=False), SETTINGS, NOW, ordering_key="order-1")
+    out = outgoing(Message("T", "x", wait_stored=False), SETTINGS, Identity("ID", 7, "order-1"))
     found = pairs(out.properties)
     assert (found["__SHARDINGKEY"], found["WAIT"]) == ("order-1", "false")
 
 
-def test_message_ids_differ() -> None:
-    assert len({outgoing(Message("T", "x"), SETTINGS, NOW).message_id for _ in range(1000)}) == 1000
-
-
 def test_a_large_body_is_compressed() -> None:
-    out = outgoing(Message("T", b"x" * 5000), SETTINGS, NOW)
+    out = outgoing(Message("T", b"x" * 5000), SETTINGS, IDENTITY)
     assert out.sys_flag & 1
     assert zlib.decompress(out.body) == b"x" * 5000
 
@@ -51,7 +47,7 @@ def test_a_large_body_is_compressed() -> None:
 @pytest.mark.parametrize("compression", list(Compression))
 def test_every_compression_reads_back(compression: Compression) -> None:
     settings = ProducerSettings(compression=compression, compress_above=100)
-    out = outgoing(Message("T", b"x" * 5000), settings, NOW)
+    out = outgoing(Message("T", b"x" * 5000), settings, IDENTITY)
     assert len(out.body) < 500
     assert decompress(out.body, out.sys_flag) == b"x" * 5000
 
@@ -66,7 +62,7 @@ def test_every_compression_reads_back(compression: Compression) -> None:
     ids=["small", "does not get smaller", "switched off"],
 )
 def test_a_body_is_left_as_it_is(body: bytes, settings: ProducerSettings) -> None:
-    out = outgoing(Message("T", body), settings, NOW)
+    out = outgoing(Message("T", body), settings, IDENTITY)
     assert (out.body, out.sys_flag) == (body, 0)
 
 
@@ -87,18 +83,17 @@ def test_a_body_is_left_as_it_is(body: bytes, settings: ProducerSettings) -> Non
 )
 def test_what_cannot_be_right_is_refused_before_it_is_sent(message: Message, reason: str) -> None:
     with pytest.raises(InvalidMessage, match=reason):
-        outgoing(message, SETTINGS, NOW)
+        outgoing(message, SETTINGS, IDENTITY)
 
 
 def test_a_batch_holds_each_message_with_its_own_properties() -> None:
     messages = [Message("T", "a", tags="x"), Message("T", "b", keys="k")]
-    out, keys = batch_of(messages, SETTINGS, NOW)
-    assert out.is_batch
-    assert out.message_id == ",".join(keys)
+    out = batch_of(messages, SETTINGS, [Identity("ID1", 7), Identity("ID2", 8)])
+    assert (out.is_batch, out.message_id) == (True, "ID1,ID2")
     items = split_batch(out.body)
     assert [item.body for item in items] == [b"a", b"b"]
-    assert properties.decode(items[0].properties) == {"TAGS": "x", "UNIQ_KEY": keys[0]}
-    assert properties.decode(items[1].properties) == {"KEYS": "k", "UNIQ_KEY": keys[1]}
+    assert properties.decode(items[0].properties) == {"TAGS": "x", "UNIQ_KEY": "ID1"}
+    assert properties.decode(items[1].properties) == {"KEYS": "k", "UNIQ_KEY": "ID2"}
 
 
 @pytest.mark.parametrize(
@@ -113,12 +108,12 @@ def test_a_batch_holds_each_message_with_its_own_properties() -> None:
 )
 def test_what_cannot_be_a_batch_is_refused(messages: list[Message], reason: str) -> None:
     with pytest.raises(InvalidMessage, match=reason):
-        batch_of(messages, SETTINGS, NOW)
+        batch_of(messages, SETTINGS, [IDENTITY] * len(messages))
 
 
 def test_a_message_sent_to_a_retry_topic_keeps_its_id_and_counts_its_failures() -> None:
-    out = outgoing(Message("%RETRY%g", "x", delay_level=4), SETTINGS, NOW)
-    again = retried(out, 2, 16, {"UNIQ_KEY": "ID", "RETRY_TOPIC": "T"})
+    out = outgoing(Message("%RETRY%g", "x", delay_level=4), SETTINGS, IDENTITY)
+    again = retried(out, 2, 16, {"RETRY_TOPIC": "T"})
     assert (again.message_id, again.reconsume_times, again.max_reconsume_times) == ("ID", 2, 16)
     assert pairs(again.properties) == {"UNIQ_KEY": "ID", "RETRY_TOPIC": "T", "DELAY": "4"}
 

@@ -13,14 +13,18 @@ from rocket_broker.store.store import MessageStore
 from rocket_wire import compression, message_id, properties, record
 
 GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "apache"
+# fmt: off
 SIZES: dict[str, Any] = {
     "segment_size": 65536,
     "queue_file_size": 400,
     "max_hash_slots": 100,
     "max_index_entries": 400,
-    "delay_levels": tuple(1000 * seconds for seconds in (1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540))
-    + (600_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000),
+    "delay_levels": (
+        1_000, 5_000, 10_000, 30_000, 60_000, 120_000, 180_000, 240_000, 300_000, 360_000, 420_000, 480_000, 540_000,
+        600_000, 1_200_000, 1_800_000, 3_600_000, 7_200_000,
+    ),
 }
+# fmt: on
 
 
 @pytest.fixture(params=["store-clean", "store-killed", "log-alone"])

@@ -87,12 +87,10 @@ def rule_problems(
     for rule in schema.get("x-kubernetes-validations", ()):
         if "oldSelf" in rule["rule"] and previous is None:
             continue  # a transition rule says nothing about a creation
-        context = cel.Context({"self": value, "oldSelf": previous}, {"join": _join_words})
-        if not cel.evaluate(rule["rule"], context):
-            shown = "" if isinstance(value, dict) else f"{_show(value)}: "
-            expression = rule.get("messageExpression")
-            message = cel.evaluate(expression, context) if expression else rule["message"]
-            yield Problem(path + rule.get("fieldPath", ""), f"{shown}{message}")
+        if not _holds(rule, value, previous):
+            for place, blamed in _culprits(rule, value, previous):
+                shown = "" if isinstance(blamed, dict) else f"{_show(blamed)}: "
+                yield Problem(path + place + rule.get("fieldPath", ""), f"{shown}{rule['message']}")
     if isinstance(value, dict):
         before = previous if isinstance(previous, dict) else {}
         for key, field in schema.get("properties", {}).items():
@@ -104,9 +102,15 @@ def _join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
-def _join_words(words: list[str], separator: str) -> str:
-    """The `join` that Kubernetes adds to CEL's lists."""
-    return separator.join(sorted(words))
+def _holds(rule: Mapping[str, str], value: object, previous: object) -> bool:
+    return bool(cel.evaluate(rule["rule"], {"self": value, "oldSelf": previous}))
+
+
+def _culprits(rule: Mapping[str, str], value: object, previous: object) -> list[tuple[str, object]]:
+    """Where below the field, and which value: the entries of a mapping that break a rule for every entry, else all."""
+    entries = value.items() if isinstance(value, dict) and ".all(key," in rule["rule"] else ()
+    alone = [(f".{key}", inner) for key, inner in entries if not _holds(rule, {key: inner}, previous)]
+    return alone or [("", value)]
 
 
 def _show(value: object) -> str:

@@ -97,43 +97,4 @@ def _unzstd(body: bytes, limit: int) -> bytes:
     return bytes(plain)
 
 
-_DECOMPRESSORS[compression](body, max_bytes + 1)
-    if len(plain) > max_bytes:
-        raise ProtocolError(f"compressed body grows beyond {max_bytes} bytes")
-    return plain
-
-
-def _unzlib(body: bytes, limit: int) -> bytes:
-    machine = zlib.decompressobj()
-    try:
-        plain = machine.decompress(body, limit)
-    except zlib.error as error:
-        raise ProtocolError(f"compressed body is not zlib: {error}") from None
-    if not machine.eof and len(plain) < limit:
-        raise ProtocolError("compressed body is cut off: zlib needs more bytes")
-    return plain
-
-
-def _unlz4(body: bytes, limit: int) -> bytes:
-    machine = lz4.frame.LZ4FrameDecompressor()
-    try:
-        plain = bytes(machine.decompress(body, max_length=limit))
-    except (RuntimeError, EOFError) as error:
-        raise ProtocolError(f"compressed body is not LZ4: {error}") from None
-    if not machine.eof and len(plain) < limit:
-        raise ProtocolError("compressed body is cut off: LZ4 needs more bytes")
-    return plain
-
-
-def _unzstd(body: bytes, limit: int) -> bytes:
-    plain = bytearray()
-    try:
-        with zstandard.ZstdDecompressor().stream_reader(body) as reader:
-            while len(plain) < limit and (piece := reader.read(min(limit - len(plain), 1 << 20))):
-                plain += piece
-    except zstandard.ZstdError as error:
-        raise ProtocolError(f"compressed body is not ZSTD: {error}") from None
-    return bytes(plain)
-
-
 _DECOMPRESSORS: Final = {Compression.LZ4: _unlz4, Compression.ZSTD: _unzstd, Compression.ZLIB: _unzlib}

@@ -13,12 +13,15 @@ from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.index import Index
 from rocket_broker.store.values import Put
 from rocket_wire import properties, record
+from rocket_wire.errors import ProtocolError
 from rocket_wire.hashing import utf8_hash
 
 NOT_QUEUED: Final = 0x4
 _TRANSACTION: Final = 0xC
 _ROLLED_BACK: Final = 0xC
 _DEFAULT_DELAY: Final = 1000
+#: Offsets that a queue may lack in its middle: more than that is damage, not loss.
+MAX_GAP: Final = 1_000_000
 
 
 class Dispatcher:
@@ -41,8 +44,11 @@ class Dispatcher:
             self.index.add(put.position, put.store_timestamp, queue.topic, content)
 
     def dispatch_read(self, message: record.Message) -> Put:
-        """The same for a record that was read: from a master, or in recovery."""
+        """The same for a record that came from a master. Raises ProtocolError for one that no queue can hold."""
         queue = self.queues.ensure(message.topic, message.queue_id)
+        gap = message.queue_offset - queue.max_offset if queue.max_offset else 0
+        if message.queue_id < 0 or message.queue_offset < 0 or gap > MAX_GAP:
+            raise ProtocolError(f"queue {message.topic}/{message.queue_id} cannot go on at {message.queue_offset}")
         put = self.put_of(queue, message)
         self.dispatch(queue, put, message.sys_flag, message.properties)
         return put

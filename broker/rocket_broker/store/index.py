@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -19,7 +20,7 @@ from typing import Final
 from rocket_broker.store.errors import refused
 from rocket_broker.store.index_file import IndexFile, Key
 from rocket_wire import properties
-from rocket_wire.hashing import signed, string_hash, unsigned_hash, utf8_hash
+from rocket_wire.hashing import MANY, MANY_BYTES, string_hash, unsigned_hashes, utf8_hash
 
 #: A put that finds so many waiting indexes them: often enough to stay short, seldom enough to be a batch.
 BATCH: Final = 128
@@ -59,7 +60,7 @@ class Index:
         with self._lock:
             while self.pending:
                 batch = self.pending[:BATCH]
-                keys = [key for pending in batch for key in keys_of(*pending)]
+                keys = keys_of(batch)
                 try:
                     self._put(keys)
                 except OSError as error:
@@ -98,7 +99,7 @@ class Index:
     def find(self, topic: str, key: str, begin: int, end: int, limit: int) -> list[int]:
         """Positions of records that may have this key, newest first; the hash alone is looked at. Raises OSError."""
         self.dispatch()
-        key_hash = _not_negative(string_hash(f"{topic}#{key}"))
+        key_hash = _not_negative(string_hash(f"{topic}#{key}") & 0xFFFFFFFF)
         positions: list[int] = []
         with self._lock:
             for file in reversed(self.files):
@@ -148,32 +149,44 @@ class Index:
             self.pending.clear()
 
 
-def keys_of(position: int, timestamp: int, topic: str, content: bytes) -> list[Key]:
-    """What a record is found by: its unique key and each word of its KEYS."""
+def keys_of(batch: Sequence[Pending]) -> list[Key]:
+    """What records are found by: each one's unique key and each word of its KEYS."""
+    found: list[tuple[str, bytes, int, int]] = []
+    for position, timestamp, topic, content in batch:
+        unique = properties.find(content, b"UNIQ_KEY")
+        if unique is not None:
+            found.append((topic, unique, position, timestamp))
+        words = properties.find(content, b"KEYS")
+        if words is not None:
+            found += [(topic, word, position, timestamp) for word in words.split(b" ") if word]
     keys = []
-    unique = properties.find(content, b"UNIQ_KEY")
-    if unique is not None:
-        keys.append(Key(_hash(topic, unique), position, timestamp))
-    words = properties.find(content, b"KEYS")
-    if words is not None:
-        keys += [Key(_hash(topic, word), position, timestamp) for word in words.split(b" ") if word]
+    for start in range(0, len(found), MANY):
+        part = found[start : start + MANY]
+        hashes = _hashes([(topic, key) for topic, key, _, _ in part])
+        keys += [Key(code, at, time) for code, (_, _, at, time) in zip(hashes, part, strict=True)]
     return keys
 
 
-def _hash(topic: str, key: bytes) -> int:
-    if key.isascii():
-        return _not_negative(signed(unsigned_hash(key, _topic_hash(topic))))
-    return _not_negative(utf8_hash(f"{topic}#".encode() + key))
+def _hashes(texts: list[tuple[str, bytes]]) -> list[int]:
+    """The hashes of `topic#key` as the index holds them: not negative."""
+    if all(len(key) <= MANY_BYTES and key.isascii() for _, key in texts):
+        codes = unsigned_hashes([key for _, key in texts])
+        return [
+            _not_negative(_topic_hash(topic, len(key)) + code & 0xFFFFFFFF)
+            for (topic, key), code in zip(texts, codes, strict=True)
+        ]
+    return [_not_negative(utf8_hash(f"{topic}#".encode() + key) & 0xFFFFFFFF) for topic, key in texts]
 
 
 @lru_cache(maxsize=4096)
-def _topic_hash(topic: str) -> int:
-    return string_hash(f"{topic}#") & 0xFFFFFFFF
+def _topic_hash(topic: str, following: int) -> int:
+    """What `topic#` contributes to a hash when so many units follow."""
+    return (string_hash(f"{topic}#") & 0xFFFFFFFF) * pow(31, following, 1 << 32)
 
 
-def _not_negative(key_hash: int) -> int:
-    """abs() in 32 bits: the smallest number has no positive twin and counts as 0."""
-    return 0 if key_hash == -(1 << 31) else abs(key_hash)
+def _not_negative(unsigned: int) -> int:
+    """abs() of the 32 bits as a signed number; the smallest one has no positive twin and counts as 0."""
+    return unsigned if unsigned < 1 << 31 else (1 << 32) - unsigned & 0x7FFFFFFF
 
 
 def _file_name(timestamp: int) -> str:

@@ -2,11 +2,14 @@
 
 The end is the first place that holds no record: another magic than a record's, lengths that disagree, a body with
 another CRC, a record that says it belongs elsewhere (what an earlier life of the file left behind).
+
+Before position `trusted` the log is known to have been whole once. What is no record there is damage, not the end: the
+scan goes on at the next record, and says what it passed over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from struct import Struct
 from typing import Final
 
@@ -16,15 +19,24 @@ from rocket_wire.errors import ProtocolError
 
 CHUNK_BYTES: Final = 4 * 1024 * 1024
 _SIZE_AND_MAGIC: Final = Struct(">ii")
+_LONG: Final = Struct(">q")
 _MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
+_MAGIC_PREFIX: Final = bytes.fromhex("DAA320")  # what both versions begin with
+_MAGIC_AT: Final = 4
+_POSITION_AT: Final = 28
 
 
 class LogScan:
     """Iterates over the records from `position` on; afterwards `position` is where they end."""
 
-    def __init__(self, log: CommitLog, position: int) -> None:
+    def __init__(
+        self, log: CommitLog, position: int, trusted: int = 0, damaged: Callable[[int, int], None] | None = None
+    ) -> None:
+        """`damaged` is called with the first and the next position of what had to be passed over."""
         self.position = position
         self._log = log
+        self._trusted = trusted
+        self._damaged = damaged
 
     def __iter__(self) -> Iterator[record.Message]:
         log = self._log
@@ -36,10 +48,16 @@ class LogScan:
             if self.position > start:
                 wanted = CHUNK_BYTES
                 continue
-            size = self._size(chunk, 0)
-            if size <= len(chunk) or start + size > log.base_of(start) + log.segment_size or wanted >= size:
+            size = self._claimed_size(chunk)
+            if len(chunk) < size <= log.base_of(start) + log.segment_size - start and wanted < size:
+                wanted = size  # a record longer than a chunk
+                continue
+            if start >= self._trusted:
                 return
-            wanted = size  # a record longer than a chunk
+            self.position = self._next_record(start)
+            wanted = CHUNK_BYTES
+            if self._damaged is not None:
+                self._damaged(start, self.position)
 
     def _whole_records(self, chunk: bytes, start: int) -> Iterator[record.Message]:
         """The records that lie in `chunk` as a whole, which begins at position `start`."""
@@ -57,15 +75,34 @@ class LogScan:
                 message = record.decode(chunk, at)
             except ProtocolError:
                 return
-            if message.position != self.position:
+            if message.position != self.position or message.queue_id < 0 or message.queue_offset < 0:
                 return
             at += size
             self.position = start + at
             yield message
 
-    def _size(self, chunk: bytes, at: int) -> int:
-        """The size that a record at `at` claims, 0 where there is none."""
-        if len(chunk) - at < record.BLANK_BYTES:
+    def _claimed_size(self, chunk: bytes) -> int:
+        """The size that a record at the beginning of `chunk` claims, 0 where there is none."""
+        if len(chunk) < record.BLANK_BYTES:
             return 0
-        size, magic = _SIZE_AND_MAGIC.unpack_from(chunk, at)
+        size, magic = _SIZE_AND_MAGIC.unpack_from(chunk)
         return size if magic in _MAGICS else 0
+
+    def _next_record(self, position: int) -> int:
+        """Where the next record begins behind `position`, at the latest where the segment or what is trusted ends."""
+        limit = min(self._log.base_of(position) + self._log.segment_size, self._trusted)
+        position += 1
+        while position < limit:
+            chunk = bytes(self._log.read(position, CHUNK_BYTES) or b"")
+            at = chunk.find(_MAGIC_PREFIX)
+            while at >= 0:
+                begin = at - _MAGIC_AT
+                if begin >= 0 and chunk[begin + _POSITION_AT : begin + _POSITION_AT + 8] == _LONG.pack(
+                    position + begin
+                ):
+                    return position + begin
+                at = chunk.find(_MAGIC_PREFIX, at + 1)
+            if len(chunk) < CHUNK_BYTES:
+                return limit
+            position += len(chunk) - _POSITION_AT - 8  # a record may begin in one chunk and say so in the next
+        return limit

@@ -76,22 +76,30 @@ def test_every_field_is_taken_over() -> None:
             "spec.broker.slavesPerGroup: replication.mode Sync needs slavesPerGroup of at least 1",
         ),
         (
-            "{broker: {config: {listenPort: '1', brokerId: '0'}}}",
-            "spec.broker.config: brokerId, listenPort: set by the cluster itself",
+            "{nameServer: {config: {listenPort: '1', orderMessageEnable: 'true'}}}",
+            'spec.nameServer.config.listenPort: "1": the cluster sets these keys itself: listenPort, bindAddress, '
+            "kvConfigPath, configStorePath, metricsPromExporterPort, metricsPromExporterHost",
         ),
-        ("{nameServer: {config: {listenPort: '1'}}}", "spec.nameServer.config: listenPort: set by the cluster itself"),
         (
             "{broker: {config: {a b: '1'}}}",
-            'spec.broker.config: a b: a key is a letter followed by letters, digits, ".", "_" and "-"',
+            "spec.broker.config.a b: \"1\": a key is a letter followed by letters, digits, '.', '_' and '-'",
         ),
         (
-            "{broker: {config: {note: 'a //b'}}}",
-            'spec.broker.config: note: a value may not contain " //", which starts a comment in broker.properties',
+            "{broker: {config: {note: 'a //b', fileReservedTime: '48'}}}",
+            "spec.broker.config.note: \"a //b\": a value may not contain ' //', which starts a comment in"
+            " broker.properties",
         ),
     ],
 )
 def test_a_refusal_has_the_path_the_value_and_what_is_allowed(spec: str, sentence: str) -> None:
     assert problems(f"{HEAD}spec: {spec}") == [sentence]
+
+
+def test_each_key_that_the_cluster_sets_is_named() -> None:
+    found = problems(f"{HEAD}spec: {{broker: {{config: {{listenPort: '1', brokerId: '0', brokerPermission: '4'}}}}}}")
+    assert sorted(sentence.split(":")[0] for sentence in found) == [
+        "spec.broker.config.brokerId", "spec.broker.config.listenPort",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("value", ["'two\\nlines'", "' led by a blank'", "'back\\\\slash'"])
@@ -189,6 +197,13 @@ def test_the_schema_is_structural_and_bounded() -> None:
         assert not ("properties" in node and "additionalProperties" in node)
         assert "maxProperties" in node or "additionalProperties" not in node
         assert node["type"] != "string" or {"maxLength", "enum"} & node.keys() or "description" in node
+
+
+def test_metadata_is_narrowed_as_far_as_an_api_server_allows() -> None:
+    """It refuses a CRD that says more of metadata than its name."""
+    metadata = schema.rocketcluster()["properties"]["metadata"]
+    assert metadata.keys() == {"type", "properties"}
+    assert metadata["properties"].keys() == {"name"}
 
 
 def test_every_field_of_the_spec_says_what_it_is_and_every_block_has_defaults() -> None:

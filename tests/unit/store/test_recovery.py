@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -108,29 +107,21 @@ def test_a_missing_index_is_made_again(stores: Any, message: Any) -> None:
     assert len(again.query("T", "U3", 32, 0, 1 << 60)) == 1
 
 
-def test_a_torn_tail_is_cut_at_every_byte_and_writing_goes_on(stores: Any, message: Any) -> None:
-    store = stores.open()
-    puts = fill(store, message, 12)
-    segment = Path(store._log.path(0))
+@pytest.mark.parametrize("bytes_left", [0, 3, 8, 50, 100, -1])
+def test_a_torn_tail_is_cut_and_writing_goes_on(stores: Any, message: Any, bytes_left: int) -> None:
+    puts = fill(stores.open(), message, 12)  # cut at every byte: tests/faults/store/test_cut_log.py
     copy = stores.killed()
-    for cut in range(puts[8].position, store.max_position + 1):
-        root = copy.with_name(f"cut-{cut}")
-        shutil.copytree(copy, root)
-        os.truncate(root / "commitlog" / segment.name, cut)
-        whole = [put for put in puts if put.position + put.size <= cut]
-        for _ in range(2):
-            again = stores.open(root)
-            kept = stores.reader(again)()
-            assert bodies(kept) == [b"body %d" % number for number in range(len(whole))]
-            assert again.max_position == whole[-1].position + whole[-1].size
-            again.close()
-        again = stores.open(root)
-        fill(again, message, 3, start=100)
-        after = stores.reader(again)()
-        assert dense(after)
-        assert bodies(after)[-3:] == [b"body 100", b"body 101", b"body 102"]
+    os.truncate(copy / "commitlog" / f"{0:020d}", puts[10].position + bytes_left % puts[10].size)
+    for _ in range(2):
+        again = stores.open(copy)
+        assert bodies(stores.reader(again)()) == [b"body %d" % number for number in range(10)]
+        assert again.max_position == puts[10].position
         again.close()
-        shutil.rmtree(root)
+    again = stores.open(copy)
+    fill(again, message, 3, start=100)
+    after = stores.reader(again)()
+    assert dense(after)
+    assert bodies(after)[-3:] == [b"body 100", b"body 101", b"body 102"]
 
 
 def test_a_damaged_byte_ends_the_log_there(stores: Any, message: Any) -> None:
@@ -154,6 +145,51 @@ def test_what_was_cut_off_does_not_come_back_behind_new_records(stores: Any, mes
     again.put(message(5))  # as long as the damaged record: the ones behind it would fit on again
     third = stores.open(stores.killed(copy))
     assert bodies(stores.reader(third)()) == [b"body %d" % number for number in range(6)]
+
+
+@pytest.mark.parametrize("at", [0, 4, 30, 90])
+def test_damage_before_the_checkpoint_costs_one_record_not_those_behind_it(stores: Any, message: Any, at: int) -> None:
+    store = stores.open()
+    puts = fill(store, message, 100)
+    store.close()
+    shutil.rmtree(stores.root / "consumequeue")  # so that everything is read again
+    with open(stores.root / "commitlog" / f"{0:020d}", "r+b") as file:
+        file.seek(puts[20].position + at)
+        file.write(b"!!!!")
+    again = stores.open()
+    assert again.max_position == puts[-1].position + puts[-1].size
+    offset = again.get("T", 0, 20, max_messages=9, max_bytes=1 << 20, tags=None, may_block=True).next_offset
+    assert offset > 20
+    kept = [record.decode(again.look_up(put.position)).body for number, put in enumerate(puts) if number != 20]
+    assert kept == [b"body %d" % number for number in range(100) if number != 20]
+    assert again.put(message()).queue_offset == 100
+
+
+def test_a_damaged_segment_before_the_checkpoint_costs_only_itself(stores: Any, message: Any) -> None:
+    store = stores.open()
+    puts = fill(store, message, 200)
+    store.close()
+    shutil.rmtree(stores.root / "consumequeue")
+    (stores.root / "commitlog" / f"{8192:020d}").write_bytes(os.urandom(8192))
+    again = stores.open()
+    assert again.max_position == puts[-1].position + puts[-1].size
+    kept = [put for put in puts if put.position // 8192 != 1]
+    assert all(again.look_up(put.position) is not None for put in kept)
+    assert again.put(message()).queue_offset == 200
+
+
+@pytest.mark.parametrize(("at", "value"), [(12, 0xFF), (20, 0xFF), (20, 0x3F), (24, 0x10), (27, 0x02)])
+def test_a_record_with_a_damaged_queue_id_or_offset_harms_no_queue(
+    stores: Any, message: Any, at: int, value: int
+) -> None:
+    puts = fill(stores.open(checkpoint_interval=1 << 40), message, 12)
+    copy = stores.killed()
+    with open(copy / "commitlog" / f"{0:020d}", "r+b") as file:
+        file.seek(puts[11].position + at)
+        file.write(bytes((value,)))
+    again = stores.open(copy)
+    assert bodies(stores.reader(again)())[:11] == [b"body %d" % number for number in range(11)]
+    assert again.put(message(50)).queue_offset in (11, 12)
 
 
 def test_a_kill_between_two_segments_is_no_loss(stores: Any, message: Any) -> None:

@@ -4,7 +4,7 @@ Batches form while the disk works: a sync covers every position that was written
 later share the next one. No timer. A sync that fails ends the process, because afterwards nobody can say what is on
 the disk; no one who waits is answered.
 
-Asynchronous flush uses the same path from a clock instead of from waiters.
+Asynchronous flush does the same by a clock instead of for waiters, and more: queues, index and checkpoint.
 """
 
 from __future__ import annotations
@@ -12,19 +12,28 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 log = logging.getLogger("rocket.durability")
+
+#: One for those who wait and one for the clock, so that neither waits for the other, nor for reads in other threads.
+_THREADS: Final = 2
 
 
 class Durability:
     """Waits for positions of the commit log to be on disk.
 
-    `sync` makes everything written so far durable and returns up to where (bytes); it runs in a thread. `fatal` ends
-    the process with one line.
+    `sync` makes everything written so far durable and returns up to where (bytes); it runs in a thread. `flush` is
+    what the clock does instead, the same and more. `fatal` ends the process with one line.
     """
 
-    def __init__(self, sync: Callable[[], int], fatal: Callable[[str], None]) -> None:
+    def __init__(
+        self, sync: Callable[[], int], fatal: Callable[[str], None], flush: Callable[[], int] | None = None
+    ) -> None:
         self._sync = sync
+        self._flush = flush or sync
+        self._threads = ThreadPoolExecutor(_THREADS, "sync")
         self._fatal = fatal
         self._waiting: list[tuple[int, asyncio.Future[None]]] = []
         self._flushed = 0
@@ -44,11 +53,11 @@ class Durability:
         """Asynchronous flush: never returns."""
         while True:
             await asyncio.sleep(seconds())
-            await self._sync_once()
+            await self._in_thread(self._flush)
 
     async def _run(self) -> None:
         while self._waiting:
-            await self._sync_once()
+            await self._in_thread(self._sync)
             still = []
             for position, future in self._waiting:
                 if position > self._flushed:
@@ -57,9 +66,9 @@ class Durability:
                     future.set_result(None)
             self._waiting = still
 
-    async def _sync_once(self) -> None:
+    async def _in_thread(self, sync: Callable[[], int]) -> None:
         try:
-            flushed = await asyncio.to_thread(self._sync)
+            flushed = await asyncio.get_running_loop().run_in_executor(self._threads, sync)
         except OSError as error:
             self._fatal(f"the store cannot be synced to disk ({error}): stopping, so that nothing more is acknowledged")
             await asyncio.Event().wait()  # the process ends; whoever waits must not be answered

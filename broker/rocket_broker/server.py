@@ -76,7 +76,7 @@ class BrokerServer:
         self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
         self._load_tables()
         self.link = MasterLink()
-        self.durability = Durability(self._sync, self._fatal)
+        self.durability = Durability(self.store.sync_log, self._fatal, self._flush)
         self.master = Master(config, self.store)
         self.registration = Registration(config, self.topics, self._master_found)
         self.broker = self._broker(levels)
@@ -294,7 +294,7 @@ class BrokerServer:
             return False, "no name server knows this broker yet"
         return True, "registered"
 
-    def _sync(self) -> int:
+    def _flush(self) -> int:
         self.store.flush()
         return self.store.flushed_position
 

@@ -35,6 +35,7 @@ _REMARKS: Final = {
 
 def send_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
     """Stores one message; answers with its id and offset, now or when it is durable enough."""
+    began = broker.now()
     config = _writable_topic(broker, header, connection)
     queue_id = _queue_id(config, header.queue_id)
     _check_body(broker.config.settings, request.body)
@@ -63,7 +64,8 @@ def send_message(broker: Broker, header: SendMessage, request: Command, connecti
     if not does_not_wait(text):
         waiting = broker.acknowledgement.wait(put.position + put.size)
         if waiting is not None:
-            return _when(waiting, request, _answer(broker, put.position, queue_id, put.queue_offset))
+            return _when(broker, waiting, request, _answer(broker, put.position, queue_id, put.queue_offset))
+    broker.statistics.put_took(broker.now() - began)
     if request.flag & ONEWAY:
         return None
     return broker.stamp.answers.encode(request.opaque, put.position, queue_id, put.queue_offset)
@@ -107,7 +109,7 @@ def send_batch_message(broker: Broker, header: SendMessage, request: Command, co
         trace_on=settings.trace_on,
     )  # fmt: skip
     waiting = broker.acknowledgement.wait(puts[-1].position + puts[-1].size)
-    return request.reply(answer) if waiting is None else _when(waiting, request, answer)
+    return request.reply(answer) if waiting is None else _when(broker, waiting, request, answer)
 
 
 def append(broker: Broker, message: Outgoing) -> Put:
@@ -115,6 +117,7 @@ def append(broker: Broker, message: Outgoing) -> Put:
     try:
         put = broker.store.put(message)
     except StoreError as error:
+        broker.statistics.put_failures += 1
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the message: {error}") from None
     _appended(broker, message, put)
     return put
@@ -125,6 +128,7 @@ def append_all(broker: Broker, messages: list[Outgoing]) -> list[Put]:
     try:
         puts = broker.store.put_many(messages)
     except StoreError as error:
+        broker.statistics.put_failures += len(messages)
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the batch: {error}") from None
     for message, put in zip(messages, puts, strict=True):
         _appended(broker, message, put)
@@ -222,8 +226,10 @@ def _encoded(content: str) -> bytes:
     return encoded
 
 
-async def _when(waiting: Awaitable[ResponseCode], request: Command, answer: SendMessageAnswer) -> Reply:
+async def _when(broker: Broker, waiting: Awaitable[ResponseCode], request: Command, answer: SendMessageAnswer) -> Reply:
+    began = broker.now()
     status = await waiting
+    broker.statistics.put_took(broker.now() - began)
     reply = request.reply(answer)
     reply.code = status
     if status != ResponseCode.SUCCESS:

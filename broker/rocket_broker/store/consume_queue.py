@@ -195,14 +195,6 @@ class ConsumeQueues:
         found = self.entries(queue, offset, 1)
         return Entry(*found[0]) if found else None
 
-    def has(self, queue: ConsumeQueue, put: Put) -> bool:
-        """Whether the queue's entry is there and is the one of this record."""
-        try:
-            entry = self.entry(queue, put.queue_offset)
-        except FileNotFoundError:
-            return False
-        return entry is not None and (entry.position, entry.size) == (put.position, put.size)
-
     # -- writing out ------------------------------------------------------------------------------------------------
 
     def write_tails(self) -> None:

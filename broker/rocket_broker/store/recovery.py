@@ -19,17 +19,12 @@ from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue
-from rocket_broker.store.dispatch import MAX_GAP, NOT_QUEUED, Dispatcher
+from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.log_scan import LogScan
-from rocket_broker.store.values import Put
+from rocket_broker.store.requeue import Requeue, Short
 from rocket_wire import record
 
 _PROGRESS_BYTES: Final = 256 * 1024 * 1024
-
-
-class _Short(Exception):
-    """A queue lacks entries of records that were not read."""
 
 
 @dataclass(slots=True)
@@ -56,7 +51,7 @@ class Recovery:
         self.timestamp = self.checkpoint.physic_timestamp if start else 0
         try:
             end = self._scan(start)
-        except _Short as short:
+        except Short as short:
             self.logger.warning("%s: reading the whole log again", short)
             end = self._scan(self.log.first)
         if bases:
@@ -132,47 +127,36 @@ class Recovery:
         if index is not None:
             index.dispatch()
         indexed = index.end_position if index is not None else -1
-        scan = LogScan(self.log, start, self.checkpoint.position or 0, self._damaged)
+        requeue = Requeue(self.dispatcher.queues, self.log.first, self.logger, is_whole=start == self.log.first)
+        scan = self._log_scan(start, requeue)
         progress = start + _PROGRESS_BYTES
         for message in scan:
-            self._dispatch(message, indexed, is_whole=start == self.log.first)
+            self._dispatch(message, requeue, indexed)
             self.timestamp = message.store_timestamp
             if scan.position >= progress:
                 self.logger.info("recovery has read the log up to %d of at most %d", scan.position, self.log.end)
                 self.dispatcher.queues.write_tails()
                 progress = scan.position + _PROGRESS_BYTES
+        requeue.finish()
         return scan.position
 
-    def _damaged(self, start: int, end: int) -> None:
-        self.logger.error("the log is damaged from position %d to %d: what was stored there is lost", start, end)
+    def _log_scan(self, start: int, requeue: Requeue) -> LogScan:
+        position = self.checkpoint.position
+        trusted = position if position is not None and position <= self.log.end else 0
 
-    def _dispatch(self, message: record.Message, indexed: int, *, is_whole: bool) -> None:
-        dispatcher = self.dispatcher
-        queue = dispatcher.queues.ensure(message.topic, message.queue_id)
-        put = dispatcher.put_of(queue, message)
-        if not message.sys_flag & NOT_QUEUED and not self._enqueue(queue, put, is_whole=is_whole):
-            self.logger.error("the record at %d cannot have offset %d: left out", put.position, put.queue_offset)
-        elif message.position > indexed:
-            dispatcher.add_to_index(queue, put, message.sys_flag, message.properties)
+        def damaged(begin: int, end: int) -> None:
+            requeue.damaged_bytes += end - begin
+            self.logger.error("the log is damaged from position %d to %d: what was stored there is lost", begin, end)
 
-    def _enqueue(self, queue: ConsumeQueue, put: Put, *, is_whole: bool) -> bool:
-        """Gives a record its entry. False where its offset cannot be: too damaged to be believed.
+        return LogScan(self.log, start, trusted, damaged)
 
-        A record behind the checkpoint follows its queue's last one, or is the first of a topic that was deleted and
-        made again. One that comes too early tells that the queue lacks entries.
-        """
-        queues, offset = self.dispatcher.queues, put.queue_offset
-        if is_whole:
-            if queues.has(queue, put):
-                return True
-            if queue.max_offset > 0 and offset > queue.max_offset + MAX_GAP:
-                return False
-        elif offset > queue.max_offset:
-            raise _Short(f"queue {queue.topic}/{queue.queue_id} ends at {queue.max_offset} before its time")
-        elif 0 < offset < queue.max_offset:
-            return False
-        queues.append(queue, put)
-        return True
+    def _dispatch(self, message: record.Message, requeue: Requeue, indexed: int) -> None:
+        queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
+        put = self.dispatcher.put_of(queue, message)
+        if not message.sys_flag & NOT_QUEUED:
+            requeue.enqueue(queue, put)
+        if message.position > indexed:
+            self.dispatcher.add_to_index(queue, put, message.sys_flag, message.properties)
 
     def _settle(self, end: int, *, is_untouched: bool) -> None:
         """The log goes on at `end`. What is behind it would be taken for records once new ones reach up to it."""

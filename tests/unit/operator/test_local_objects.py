@@ -6,6 +6,7 @@ from pathlib import PurePath
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from rocket_operator.objects import settings
@@ -27,12 +28,14 @@ def settings_of(wanted: Desired, name: str) -> dict[str, str]:
     return dict(next(process.settings for process in wanted.processes if process.name == name))
 
 
+unhurried = hypothesis_settings(deadline=None, max_examples=40)
+
 specs = st.builds(
     lambda servers, groups, slaves: spec(
         nameServer={"replicas": servers}, broker={"groups": groups, "slavesPerGroup": slaves}
     ),
     st.integers(1, 9),
-    st.integers(1, 100),
+    st.integers(1, 12) | st.just(100),
     st.integers(0, 9),
 )
 
@@ -105,12 +108,14 @@ def test_tutorial_ports() -> None:
     assert name_server_addresses(spec(), "localhost") == "localhost:9876;localhost:9877"
 
 
+@unhurried
 @given(specs)
 def test_no_two_members_share_a_port(described: ClusterSpec) -> None:
     taken = [port for process in desired(described, ROOT).processes for port in process.ports.values()]
     assert len(taken) == len(set(taken))
 
 
+@unhurried
 @given(specs, specs)
 def test_scaling_leaves_the_ports_and_folders_of_those_who_stay(one: ClusterSpec, other: ClusterSpec) -> None:
     def places(described: ClusterSpec) -> dict[str, object]:
@@ -135,6 +140,7 @@ def test_ports_beyond_the_last_are_refused() -> None:
         desired(spec(broker={"port": 65000, "groups": 10}), ROOT)
 
 
+@unhurried
 @given(specs)
 def test_a_member_is_known_by_its_name(described: ClusterSpec) -> None:
     for member in members(described):

@@ -15,6 +15,8 @@ from rocket_operator.spec import ClusterSpec
 
 STEP_LIMIT = 400
 
+unhurried = settings(deadline=None, max_examples=60)
+
 counts = st.tuples(st.integers(1, 3), st.integers(1, 3), st.integers(0, 2), st.sampled_from(["1s", "1s 2s"]))
 
 
@@ -97,6 +99,7 @@ def check_that_it_is_harmless(step: Step, wanted: Desired, seen: dict[str, Obser
         assert not away, f"{step.why} while {away} does not serve"
 
 
+@unhurried
 @given(wishes, machines())
 def test_whatever_runs_becomes_what_is_wanted(wanted: Desired, seen: dict[str, Observed]) -> None:
     foreign = seen["pay-broker-0-0"]
@@ -108,19 +111,21 @@ def test_whatever_runs_becomes_what_is_wanted(wanted: Desired, seen: dict[str, O
     assert seen["pay-broker-0-0"] == foreign
 
 
+@unhurried
 @given(wishes, machines())
 def test_what_has_converged_stays(wanted: Desired, seen: dict[str, Observed]) -> None:
     converge(wanted, seen)
     assert converge(wanted, seen) == []
 
 
+@unhurried
 @given(wishes, machines())
 def test_everything_can_be_stopped(wanted: Desired, seen: dict[str, Observed]) -> None:
     converge(wanted.stopped(), seen)
     assert all(one.phase is Phase.ENDED for one in seen.values() if one.member.cluster == "orders")
 
 
-@settings(max_examples=50)
+@unhurried
 @given(wishes, st.data())
 def test_after_any_death_it_converges_again(wanted: Desired, data: st.DataObject) -> None:
     seen: dict[str, Observed] = {}
@@ -130,6 +135,7 @@ def test_after_any_death_it_converges_again(wanted: Desired, data: st.DataObject
     assert [(step.verb, step.name) for step in converge(wanted, seen)] == [(Verb.START, victim)]
 
 
+@unhurried
 @given(wishes, wishes)
 def test_scaling_never_restarts_those_who_stay(before: Desired, after: Desired) -> None:
     same_config = [process.settings.get("messageDelayLevel") for process in (*before.processes, *after.processes)]

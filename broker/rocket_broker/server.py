@@ -279,7 +279,7 @@ class BrokerServer:
         if "namesrvAddr" in keys:
             self.registration.start()
         if "brokerPermission" in keys:
-            self.registration.topics_changed(self.topics.table.values())
+            self.topics.renew()
 
     def _master_found(self, ha_address: str, address: str) -> None:
         if not self.config.settings.is_master:

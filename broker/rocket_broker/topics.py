@@ -100,6 +100,10 @@ class Topics:
         self.version = version
         return gone
 
+    def renew(self) -> None:
+        """A new version of the same table: what name servers are told of it changes with brokerPermission."""
+        self._changed(list(self.table.values()))
+
     def is_system(self, topic: str) -> bool:
         return topic in self.system or topic.startswith(_SYSTEM_PREFIX)
 

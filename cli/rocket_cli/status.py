@@ -1,4 +1,4 @@
-"""`rocketctl status`: the brokers of a cluster as its name servers know them, and how each does."""
+"""`rocketctl status`: a cluster's name servers, its brokers as they know them, and how each does."""
 
 from __future__ import annotations
 
@@ -25,10 +25,22 @@ class BrokerStatus:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class NameServerStatus:
+    """One name server: how much it knows, or why it does not say."""
+
+    address: str
+    brokers: int = 0
+    topics: int = 0
+    problem: str = ""
+
+
 def status(namesrv: Namesrv = "localhost:9876") -> None:
-    """Show every registered broker, and what it says of itself."""
+    """Show the name servers, and every registered broker with what it says of itself."""
     with refusing():
         found = asyncio.run(_status(namesrv))
+        servers = asyncio.run(_name_servers(namesrv))
+    out.print(name_server_table(servers))
     if found:
         out.print(status_table(found))
     else:
@@ -46,11 +58,36 @@ async def _status(namesrv: str) -> list[BrokerStatus]:
         return list(await asyncio.gather(*(_ask(admin, *one) for one in known)))
 
 
+async def _name_servers(namesrv: str) -> list[NameServerStatus]:
+    addresses = [address.strip() for address in namesrv.split(";") if address.strip()]
+    return list(await asyncio.gather(*(_ask_name_server(address) for address in addresses)))
+
+
+async def _ask_name_server(address: str) -> NameServerStatus:
+    try:
+        async with Admin(address) as admin:
+            known = (await admin.cluster()).broker_addr_table.values()
+            topics = await admin.topics()
+    except RocketError as error:
+        return NameServerStatus(address, problem=str(error))
+    return NameServerStatus(address, sum(len(broker.broker_addrs) for broker in known), len(topics))
+
+
 async def _ask(admin: Admin, cluster: str, broker_name: str, broker_id: int, address: str) -> BrokerStatus:
     try:
         return BrokerStatus(cluster, broker_name, broker_id, address, await admin.broker_runtime(address))
     except RocketError as error:
         return BrokerStatus(cluster, broker_name, broker_id, address, None, str(error))
+
+
+def name_server_table(servers: Sequence[NameServerStatus]) -> Table:
+    result = table("name server", "brokers", "topics")
+    for server in servers:
+        if server.problem:
+            result.add_row(server.address, Text(server.problem, "red"))
+        else:
+            result.add_row(server.address, str(server.brokers), str(server.topics))
+    return result
 
 
 def status_table(brokers: Sequence[BrokerStatus]) -> Table:

@@ -205,7 +205,7 @@ def _stop_unwanted(view: _View) -> Iterator[Step]:
     for one in unwanted:
         if one.phase is Phase.STOPPING:
             continue
-        if not any(_outlives(one.member, other.member) for other in unwanted):
+        if not any(_outlives(one.member, other.member) for other in unwanted) and not _is_named(one.member, view):
             yield Step(Verb.STOP, one.member, _why_stop(one.member, bool(view.wanted)))
 
 

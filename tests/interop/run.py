@@ -45,6 +45,8 @@ class Run:
 
     async def play(self, client: Client, scenario: str) -> Result:
         others = [other for other in self.usable if other is not client and not other.options]
+        if scenario == "mixed" and not others:
+            return Result(client.name, scenario, Outcome.LEFT_OUT, "missing: any other client")
         logs = BUILD / "logs"
         stage = Stage(client, others, scenario, self.namesrv, self.name, logs)
         started = time.monotonic()

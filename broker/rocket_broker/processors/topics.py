@@ -80,8 +80,7 @@ def delete_topic_in_broker(
 ) -> Answer:
     """Deletes a topic, its queues and what was consumed of it, retry topics of pop consumers included."""
     _require_master(broker)
-    if not header.topic.strip():
-        raise RequestError(ResponseCode.INVALID_PARAMETER, "The specified topic is blank.")
+    check_name(header.topic)  # it is about to be a folder's name, and that folder to be deleted
     if broker.topics.is_system(header.topic):
         remark = f"The topic[{header.topic}] is conflict with system topic."
         raise RequestError(ResponseCode.INVALID_PARAMETER, remark)

@@ -121,17 +121,14 @@ async def test_queues_of_a_new_broker_are_read(own_cluster: Cluster) -> None:
         await asyncio.to_thread(own_cluster.add_broker)
         await admin.create_topic("T", queues=2)
         await consumer._member.instance.routes.refresh("T")
-        await eventually(
-            lambda: {queue.broker_name for queue in consumer.queues if queue.topic == "T"} == {"broker-a", "broker-b"}
-        )
+        await eventually(lambda: len([queue for queue in consumer.queues if queue.topic == "T"]) == 4)
 
 
 async def test_a_slave_is_read_when_its_master_is_gone(own_cluster: Cluster) -> None:
     def servers() -> None:
         own_cluster.add_namesrv()
-        master = own_cluster.add_broker(slaveReadEnable="true")
-        replica = {"brokerName": "broker-a", "brokerId": "1", "brokerRole": "SLAVE", "slaveReadEnable": "true"}
-        own_cluster.add_broker(**replica, haMasterAddress=f"127.0.0.1:{master.port + 1}")
+        own_cluster.add_broker(slaveReadEnable="true")
+        own_cluster.add_broker(brokerName="broker-a", brokerId="1", brokerRole="SLAVE", slaveReadEnable="true")
 
     await asyncio.to_thread(servers)
     async with (

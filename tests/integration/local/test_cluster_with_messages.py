@@ -83,6 +83,15 @@ def test_the_demo_passes_again_and_again_on_one_folder(cluster: Rocketctl) -> No
     assert cluster.err == ""
 
 
+def test_run_shows_the_messages_and_stays_up_until_it_is_stopped(cluster: Rocketctl) -> None:
+    write(cluster)
+    process = cluster.start("run")
+    cluster.said("All 10 messages came through, each once.")
+    cluster.said("The cluster stays up until Ctrl-C.")
+    assert process.poll() is None
+    assert cluster.stop() == 0
+
+
 async def test_a_killed_master_comes_back_with_its_messages(cluster: Rocketctl) -> None:
     write(cluster)
     cluster.up()

@@ -10,12 +10,8 @@ import os
 import shutil
 from pathlib import Path
 
-from rocket_testing.asking import ask
-from rocket_testing.cluster import Broker, Namesrv, broker_properties, write_properties
+from rocket_testing.cluster import Broker, Namesrv, broker_properties, is_registered, write_properties
 from rocket_testing.ports import free_broker_port, free_port
-from rocket_wire.bodies.route import ClusterInfo
-from rocket_wire.codes import RequestCode
-from rocket_wire.command import request
 
 _OPEN = [
     "--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED",
@@ -63,7 +59,7 @@ class ApacheServers:
             name=f"Apache broker {settings['brokerName']} {port}",
             argv=self._java(home, "org.apache.rocketmq.broker.BrokerStartup", file, "320m"),
             log=home / "log",
-            is_ready=lambda: "boot success" in server.run_log() and _is_registered(server, namesrv),
+            is_ready=lambda: "boot success" in server.run_log() and is_registered(server, namesrv),
             environment={"ROCKETMQ_HOME": str(home)},
             port=port,
             store=Path(settings["storePathRootDir"]),
@@ -74,16 +70,3 @@ class ApacheServers:
     def _java(self, home: Path, main: str, file: Path, heap: str) -> list[str]:
         memory = ["-Xms32m", f"-Xmx{heap}", "-XX:MaxDirectMemorySize=256m", "-XX:+UseSerialGC"]
         return ["java", *memory, *_OPEN, f"-Duser.home={home}", "-cp", self._classpath, main, "-c", str(file)]
-
-
-def _is_registered(broker: Broker, namesrv: str) -> bool:
-    """Whether every name server tells of this broker: one that is slow to start may get to know it late."""
-    try:
-        for address in namesrv.split(";"):
-            answer = ask(address, request(RequestCode.GET_BROKER_CLUSTER_INFO))
-            known = ClusterInfo.decode(answer.body).broker_addr_table.get(broker.broker_name)
-            if known is None or broker.address not in known.broker_addrs.values():
-                return False
-    except OSError:
-        return False
-    return True

@@ -19,8 +19,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, TypeVar
 
+from rocket_testing.asking import ask
 from rocket_testing.ports import free_broker_port, free_port
 from rocket_testing.process import Server, ServerFailed
+from rocket_wire.bodies.route import ClusterInfo
+from rocket_wire.codes import RequestCode
+from rocket_wire.command import request
 
 S = TypeVar("S", bound=Server)
 
@@ -101,16 +105,17 @@ class OurServers:
         }
         file = home / "broker.properties"
         write_properties(file, settings)
-        return Broker(
+        server = Broker(
             name=f"mqbroker {settings['brokerName']} {port}",
             argv=[console_script("mqbroker"), "-c", str(file)],
             log=home / "log",
-            is_ready=lambda: answers_ready(http_port),
+            is_ready=lambda: answers_ready(http_port) and is_registered(server, namesrv),
             port=port,
             http_port=http_port,
             store=Path(settings["storePathRootDir"]),
             properties=settings,
         )
+        return server
 
 
 def start_namesrv(folder: Path, **properties: str) -> Namesrv:
@@ -201,6 +206,19 @@ def answers_ready(http_port: int) -> bool:
             return bool(answer.status == 200)
     except (urllib.error.URLError, OSError):
         return False
+
+
+def is_registered(broker: Broker, namesrv: str) -> bool:
+    """Whether every name server tells of this broker: one that is slow to start may get to know it late."""
+    try:
+        for address in filter(None, namesrv.split(";")):
+            answer = ask(address, request(RequestCode.GET_BROKER_CLUSTER_INFO))
+            known = ClusterInfo.decode(answer.body).broker_addr_table.get(broker.broker_name)
+            if known is None or broker.address not in known.broker_addrs.values():
+                return False
+    except OSError:
+        return False
+    return True
 
 
 def started(server: S) -> S:

@@ -157,6 +157,15 @@ def test_only_a_change_makes_a_new_version(topics: Topics, clock: Clock) -> None
     assert told == [["T"], ["T"]]
 
 
+def test_a_renewed_table_is_told_whole_under_a_new_version(topics: Topics) -> None:
+    told: list[list[TopicConfig]] = []
+    topics.on_change = told.append
+    before = topics.version
+    topics.renew()
+    assert topics.version.counter == before.counter + 1
+    assert told == [list(topics.table.values())]
+
+
 def test_a_deleted_topic_is_gone_with_a_new_version(topics: Topics) -> None:
     topics.put(TopicConfig("T"))
     before = topics.version

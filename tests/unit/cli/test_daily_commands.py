@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from rocket_cli.messages import json_line, text_line
-from rocket_cli.status import BrokerStatus, status_table
+from rocket_cli.status import BrokerStatus, NameServerStatus, name_server_table, status_table
 from rocket_cli.topics import is_internal, stats_table
 from rocket_client import MessageQueue, ReceivedMessage
 from rocket_wire.bodies.stats import TopicOffset
@@ -77,3 +77,11 @@ def test_a_broker_that_does_not_answer_is_listed_with_the_reason() -> None:
     assert "1.2" in master
     assert " 10 " in master
     assert "no [bold] answer" in slave
+
+
+def test_each_name_server_says_for_itself_what_it_knows() -> None:
+    text = shown(name_server_table([NameServerStatus("h:1", 4, 12), NameServerStatus("h:2", problem="h:2 is down")]))
+    assert [line.split() for line in text.splitlines() if "h:" in line] == [
+        ["h:1", "4", "12"],
+        ["h:2", "h:2", "is", "down"],
+    ]

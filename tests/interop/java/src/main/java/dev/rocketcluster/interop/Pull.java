@@ -1,5 +1,8 @@
 package dev.rocketcluster.interop;
 
+import java.io.IOException;
+import java.util.HashMap;
+import java.util.Map;
 import java.util.Set;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
@@ -17,6 +20,8 @@ final class Pull {
     private final DefaultMQPullConsumer consumer;
     private final String topic;
     private final String tags;
+    /** Kept here too: a rebalance drops what the client remembers of a queue, and may come between two pulls. */
+    private final Map<MessageQueue, Long> offsets = new HashMap<>();
     private final CountDownLatch stop = new CountDownLatch(1);
 
     Pull(Arguments arguments) {
@@ -43,23 +48,28 @@ final class Pull {
     }
 
     private void drain(MessageQueue queue) throws Exception {
-        long offset = Math.max(consumer.fetchConsumeOffset(queue, false), 0);
-        PullResult result = consumer.pull(queue, tags, offset, BATCH);
+        PullResult result = consumer.pull(queue, tags, offset(queue), BATCH);
         while (result.getPullStatus() == PullStatus.FOUND || result.getPullStatus() == PullStatus.NO_MATCHED_MSG) {
             if (result.getPullStatus() == PullStatus.FOUND) {
                 for (MessageExt message : result.getMsgFoundList()) {
                     Event.received(message).print();
                 }
             }
+            offsets.put(queue, result.getNextBeginOffset());
             consumer.updateConsumeOffset(queue, result.getNextBeginOffset());
             result = consumer.pull(queue, tags, result.getNextBeginOffset(), BATCH);
         }
     }
 
+    private long offset(MessageQueue queue) throws Exception {
+        Long offset = offsets.get(queue);
+        return offset != null ? offset : Math.max(consumer.fetchConsumeOffset(queue, true), 0);
+    }
+
     private void awaitStop() {
         try {
             new Input().awaitEnd();
-        } catch (java.io.IOException error) {
+        } catch (IOException error) {
             new Event("failed").with("error", error.toString()).print();
         }
         stop.countDown();

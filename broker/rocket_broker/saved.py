@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
+from rocket_net import durable_file
+
 log = logging.getLogger("rocket.saved")
 
 T = TypeVar("T")
@@ -48,25 +50,13 @@ def load(path: Path, parse: Callable[[bytes], T]) -> T | None:
 
 def write(path: Path, content: bytes) -> None:
     """Replaces the file whole, keeping the one before as `.bak`. Raises OSError, then the old file is untouched."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(path.name + ".tmp")
-    with aside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    backup = path.with_name(path.name + ".bak")
     if path.exists():
         fresh = path.with_name(path.name + ".bak.tmp")
         with contextlib.suppress(FileNotFoundError):
             fresh.unlink()
         os.link(path, fresh)
-        fresh.replace(backup)
-    aside.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+        fresh.replace(path.with_name(path.name + ".bak"))
+    durable_file.write(path, content)
 
 
 class Saver:

@@ -1,5 +1,9 @@
 """RocketMQ for Python: producers, push and pull consumers, administration; asyncio, with a synchronous face.
 
+Example:
+
+    from rocket_client import Message, Producer, PushConsumer
+
     async with Producer("localhost:9876", group="shop") as producer:
         await producer.send(Message("orders", "one coffee", tags="new"))
 
@@ -7,6 +11,7 @@
         await consumer.subscribe("orders", "new || changed")
         async for message in consumer:
             print(message.text)
+            break
 
 Everything that an application needs is in this module; what can go wrong is in the tree below `RocketError`.
 """

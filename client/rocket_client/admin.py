@@ -1,10 +1,5 @@
 """Administration: topics, consumer groups, offsets, brokers.
 
-    async with Admin("localhost:9876") as admin:
-        await admin.create_topic("orders", queues=8)
-        progress = await admin.consumer_progress("billing")
-        print(progress.lag)
-
 A topic or group is made on every master of the cluster, or on the brokers that are named by address. Every method
 raises NoNameServer, NoAnswer or BrokerError where a server does not answer or refuses, and TopicNotFound.
 """
@@ -17,9 +12,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
-from rocket_client.errors import InvalidMessage, NoBroker, TopicNotFound
+from rocket_client.errors import BrokerError, InvalidMessage, NoBroker, TopicNotFound
 from rocket_client.incoming import read_message
-from rocket_client.instance import Instance, refusal
+from rocket_client.instance import Instance
 from rocket_client.message import ReceivedMessage, retry_topic
 from rocket_client.outgoing import check_group, check_topic
 from rocket_client.routes import MASTER, TEMPLATE_TOPIC, Route
@@ -39,7 +34,7 @@ from rocket_wire.errors import ProtocolError
 from rocket_wire.headers import clients, offsets, pull, routes, topics
 from rocket_wire.headers.header import Header
 from rocket_wire.message_id import decode_offset_message_id
-from rocket_wire.record import decode_all, decode_host
+from rocket_wire.record import decode, decode_all, decode_host
 
 B = TypeVar("B", bound=Body)
 
@@ -60,7 +55,17 @@ class GroupProgress:
 
 
 class Admin:
-    """Administers the cluster behind some name servers, from one asyncio event loop."""
+    """Administers the cluster behind some name servers, from one asyncio event loop.
+
+    Example:
+
+        async with Admin("localhost:9876") as admin:
+            await admin.create_topic("orders", queues=8)
+            await admin.create_group("billing")
+            print((await admin.consumer_progress("billing", "orders")).lag, "messages to go")
+            for queue, ends in (await admin.topic_stats("orders")).items():
+                print(queue.queue_id, ends.min_offset, ends.max_offset)
+    """
 
     def __init__(self, namesrv: str, timeout: float = _TIMEOUT) -> None:
         """`timeout` is for each request, seconds. Raises InvalidMessage for an address list that cannot be right."""
@@ -104,8 +109,7 @@ class Admin:
 
     async def broker_runtime(self, address: str) -> dict[str, str]:
         """A broker's figures, as text by name."""
-        answer = await self._ask(address, RequestCode.GET_BROKER_RUNTIME_INFO)
-        return KVTable.decode(answer.body).table
+        return (await self._body(KVTable, address, RequestCode.GET_BROKER_RUNTIME_INFO)).table
 
     async def wipe_write_permission(self, broker_name: str) -> None:
         """No producer chooses this broker group any more, on all name servers; consumers go on."""
@@ -174,8 +178,8 @@ class Admin:
 
     async def topic_config(self, address: str, topic: str) -> TopicConfig:
         """A topic as this broker has it. Raises BrokerError where it has none."""
-        answer = await self._ask(address, RequestCode.GET_TOPIC_CONFIG, topics.GetTopicConfig(topic=topic))
-        return TopicConfigAndQueueMapping.decode(answer.body)
+        header = topics.GetTopicConfig(topic=topic)
+        return await self._body(TopicConfigAndQueueMapping, address, RequestCode.GET_TOPIC_CONFIG, header)
 
     async def delete_topic(self, topic: str) -> None:
         """Removes a topic from all masters that have it, and from the name servers. Its messages are gone."""
@@ -192,23 +196,17 @@ class Admin:
         """Each queue's smallest and next offset, and when its last message was stored (milliseconds)."""
         header = topics.GetTopicStatsInfo(topic=topic)
         addresses = (await self.route(topic)).addresses(masters_only=True)
-        answers = await asyncio.gather(
-            *(self._ask(each, RequestCode.GET_TOPIC_STATS_INFO, header) for each in addresses)
-        )
-        return {
-            queue: offset
-            for answer in answers
-            for queue, offset in TopicStatsTable.decode(answer.body).offset_table.items()
-        }
+        code = RequestCode.GET_TOPIC_STATS_INFO
+        tables = await asyncio.gather(*(self._body(TopicStatsTable, each, code, header) for each in addresses))
+        return {queue: offset for table in tables for queue, offset in table.offset_table.items()}
 
     async def consumer_groups_of(self, topic: str) -> list[str]:
         """The consumer groups that read, or have read, a topic."""
         header = clients.QueryTopicConsumeByWho(topic=topic)
         addresses = (await self.route(topic)).addresses(masters_only=True)
-        answers = await asyncio.gather(
-            *(self._ask(each, RequestCode.QUERY_TOPIC_CONSUME_BY_WHO, header) for each in addresses)
-        )
-        return sorted({group for answer in answers for group in GroupList.decode(answer.body).group_list})
+        code = RequestCode.QUERY_TOPIC_CONSUME_BY_WHO
+        lists = await asyncio.gather(*(self._body(GroupList, each, code, header) for each in addresses))
+        return sorted({group for found in lists for group in found.group_list})
 
     # -- consumer groups ----------------------------------------------------------------------------------------
 
@@ -230,8 +228,8 @@ class Admin:
         """All consumer groups; one that brokers configure differently appears as the last broker has it."""
         found: dict[str, SubscriptionGroupConfig] = {}
         for address in await self.masters():
-            answer = await self._ask(address, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)
-            found |= SubscriptionGroupWrapper.decode(answer.body).subscription_group_table
+            code = RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG
+            found |= (await self._body(SubscriptionGroupWrapper, address, code)).subscription_group_table
         return found
 
     async def consumer_progress(self, group: str, topic: str | None = None) -> GroupProgress:
@@ -240,8 +238,7 @@ class Admin:
         found: dict[MessageQueue, OffsetWrapper] = {}
         tps = 0.0
         for address in await self._brokers_of(group):
-            answer = await self._ask(address, RequestCode.GET_CONSUME_STATS, header)
-            stats = ConsumeStats.decode(answer.body)
+            stats = await self._body(ConsumeStats, address, RequestCode.GET_CONSUME_STATS, header)
             found |= stats.offset_table
             tps += stats.consume_tps
         return GroupProgress(found, tps)
@@ -250,8 +247,7 @@ class Admin:
         """The group's members online and what they want. Raises BrokerError (CONSUMER_NOT_ONLINE 206) without any."""
         header = clients.GetConsumerConnectionList(consumer_group=group)
         address = (await self._brokers_of(group))[0]
-        answer = await self._ask(address, RequestCode.GET_CONSUMER_CONNECTION_LIST, header)
-        return ConsumerConnection.decode(answer.body)
+        return await self._body(ConsumerConnection, address, RequestCode.GET_CONSUMER_CONNECTION_LIST, header)
 
     async def producers(self, group: str, topic: str) -> ProducerConnection:
         """The producers of a group that are online at a topic's first broker."""
@@ -259,15 +255,13 @@ class Admin:
         addresses = sorted((await self.route(topic)).addresses(masters_only=True))
         if not addresses:
             raise NoBroker(f"topic {topic!r} has no master")
-        answer = await self._ask(addresses[0], RequestCode.GET_PRODUCER_CONNECTION_LIST, header)
-        return ProducerConnection.decode(answer.body)
+        return await self._body(ProducerConnection, addresses[0], RequestCode.GET_PRODUCER_CONNECTION_LIST, header)
 
     async def consumer_status(self, group: str, client_id: str) -> ConsumerRunningInfo:
         """What one member says it is doing: its subscriptions, its queues and how far each is."""
         header = clients.GetConsumerRunningInfo(consumer_group=group, client_id=client_id)
         address = (await self._brokers_of(group))[0]
-        answer = await self._ask(address, RequestCode.GET_CONSUMER_RUNNING_INFO, header)
-        return ConsumerRunningInfo.decode(answer.body)
+        return await self._body(ConsumerRunningInfo, address, RequestCode.GET_CONSUMER_RUNNING_INFO, header)
 
     async def reset_offsets(self, group: str, topic: str, timestamp: int) -> dict[MessageQueue, int]:
         """Has a group go on at the first messages stored at `timestamp` (milliseconds) or later; -1: at the end.
@@ -277,8 +271,8 @@ class Admin:
         header = offsets.InvokeBrokerToResetOffset(topic=topic, group=group, timestamp=timestamp, is_force=True)
         found: dict[MessageQueue, int] = {}
         for address in sorted((await self.route(topic)).addresses(masters_only=True)):
-            answer = await self._ask(address, RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, header)
-            found |= ResetOffsetBody.decode(answer.body).offset_table
+            code = RequestCode.INVOKE_BROKER_TO_RESET_OFFSET
+            found |= (await self._body(ResetOffsetBody, address, code, header)).offset_table
         return found
 
     # -- messages -----------------------------------------------------------------------------------------------
@@ -290,8 +284,9 @@ class Admin:
         except ProtocolError as error:
             raise InvalidMessage(str(error)) from None
         header = pull.ViewMessageById(offset=position, topic=topic)
-        answer = await self._ask(address_text(decode_host(host)), RequestCode.VIEW_MESSAGE_BY_ID, header)
-        return _messages(answer, topic)[0]
+        question = request(RequestCode.VIEW_MESSAGE_BY_ID, header)
+        address = address_text(decode_host(host))
+        return await self._instance.ask_for(address, question, lambda answer: _message(answer, topic), self._timeout)
 
     async def messages_by_key(
         self, topic: str, key: str, *, begin: int = 0, end: int = 2**62, limit: int = 32
@@ -299,21 +294,31 @@ class Admin:
         """Messages of a topic with this business key or message id, stored between two times (milliseconds)."""
         header = pull.QueryMessage(topic=topic, key=key, max_num=limit, begin_timestamp=begin, end_timestamp=end)
         addresses = (await self.route(topic)).addresses(masters_only=True)
-        answers = await asyncio.gather(*(self._ask_messages(each, header) for each in addresses))
-        found = [message for answer in answers for message in _messages(answer, topic)]
+        answers = await asyncio.gather(*(self._query(each, header) for each in addresses))
+        found = [message for messages in answers for message in messages]
         return [message for message in found if key in message.keys or key == message.message_id]
 
-    async def _ask_messages(self, address: str, header: pull.QueryMessage) -> Command:
+    async def _query(self, address: str, header: pull.QueryMessage) -> list[ReceivedMessage]:
         question = request(RequestCode.QUERY_MESSAGE, header)
-        answer = await self._instance.answer(address, question, self._timeout)
-        if answer.code not in (ResponseCode.SUCCESS, ResponseCode.QUERY_NOT_FOUND):
-            raise refusal(answer, address, question)
-        return answer
+        try:
+            return await self._instance.ask_for(
+                address, question, lambda answer: _messages(answer, header.topic), self._timeout
+            )
+        except BrokerError as error:
+            if error.code == ResponseCode.QUERY_NOT_FOUND:
+                return []
+            raise
 
     # -- asking -------------------------------------------------------------------------------------------------
 
     async def _ask(self, address: str, code: RequestCode, header: Header | None = None, body: bytes = b"") -> Command:
         return await self._instance.ask(address, request(code, header, body), self._timeout)
+
+    async def _body(self, body_type: type[B], address: str, code: RequestCode, header: Header | None = None) -> B:
+        def read(answer: Command) -> B:
+            return body_type.decode(answer.body)
+
+        return await self._instance.ask_for(address, request(code, header), read, self._timeout)
 
     async def _namesrv_body(self, code: RequestCode, header: Header | None, body_type: type[B]) -> B | None:
         def read(answer: Command) -> B:
@@ -341,6 +346,11 @@ class Admin:
                 continue
             return
         raise TopicNotFound(topic)
+
+
+def _message(answer: Command, topic: str) -> ReceivedMessage:
+    record = decode(answer.body, check_crc=False)
+    return read_message(record, MessageQueue(topic, "", record.queue_id))
 
 
 def _messages(answer: Command, topic: str) -> list[ReceivedMessage]:

@@ -17,7 +17,6 @@ from rocket_client.message import queue_text
 from rocket_client.offsets import Errors, Offsets
 from rocket_client.queue_locks import LOCK_SECONDS, TRUST_SECONDS, QueueLocks
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.client")
 
@@ -127,7 +126,7 @@ class Assignment:
     async def _start_offset_or_none(self, queue: MessageQueue) -> int | None:
         try:
             return await self._start_offset(queue)
-        except (RocketError, RequestError) as error:
+        except RocketError as error:
             log.warning("%s is not read yet, since its offset is not known: %s", queue_text(queue), error)
             return None
 

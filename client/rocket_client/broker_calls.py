@@ -6,10 +6,11 @@ All raise NoBroker, NoAnswer or BrokerError; the topic's route may raise TopicNo
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import TypeVar
 
 from rocket_client.errors import BrokerError, NoAnswer, NoBroker, RocketError
-from rocket_client.instance import Instance, refusal
+from rocket_client.instance import Instance
 from rocket_client.routes import MASTER
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.bodies.heartbeat import ConsumerList
@@ -28,6 +29,8 @@ from rocket_wire.headers.offsets import (
     SearchOffsetByTimestampAnswer,
     UpdateConsumerOffset,
 )
+
+T = TypeVar("T")
 
 
 class BrokerCalls:
@@ -52,39 +55,39 @@ class BrokerCalls:
     async def min_offset(self, queue: MessageQueue) -> int:
         """The offset of the queue's oldest message."""
         header = GetMinOffset(topic=queue.topic, queue_id=queue.queue_id)
-        answer = await self._ask(queue, request(RequestCode.GET_MIN_OFFSET, header))
-        return answer.header(GetMinOffsetAnswer).offset
+        question = request(RequestCode.GET_MIN_OFFSET, header)
+        return await self._ask_for(queue, question, lambda answer: answer.header(GetMinOffsetAnswer).offset)
 
     async def max_offset(self, queue: MessageQueue) -> int:
         """The offset that the queue's next message will get."""
         header = GetMaxOffset(topic=queue.topic, queue_id=queue.queue_id)
-        answer = await self._ask(queue, request(RequestCode.GET_MAX_OFFSET, header))
-        return answer.header(GetMaxOffsetAnswer).offset
+        question = request(RequestCode.GET_MAX_OFFSET, header)
+        return await self._ask_for(queue, question, lambda answer: answer.header(GetMaxOffsetAnswer).offset)
 
     async def offset_at(self, queue: MessageQueue, timestamp: int) -> int:
         """The offset of the first message stored at `timestamp` (milliseconds) or later."""
         header = SearchOffsetByTimestamp(topic=queue.topic, queue_id=queue.queue_id, timestamp=timestamp)
-        answer = await self._ask(queue, request(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, header))
-        return answer.header(SearchOffsetByTimestampAnswer).offset
+        question = request(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, header)
+        return await self._ask_for(queue, question, lambda answer: answer.header(SearchOffsetByTimestampAnswer).offset)
 
     async def committed(self, group: str, queue: MessageQueue) -> int | None:
         """The group's next offset, or None where it has none."""
         header = QueryConsumerOffset(consumer_group=group, topic=queue.topic, queue_id=queue.queue_id)
         question = request(RequestCode.QUERY_CONSUMER_OFFSET, header)
-        address = await self.address(queue)
-        answer = await self._instance.answer(address, question)
-        if answer.code == ResponseCode.QUERY_NOT_FOUND:
-            return None
-        if answer.code != ResponseCode.SUCCESS:
-            raise refusal(answer, address, question)
-        return answer.header(QueryConsumerOffsetAnswer).offset
+        try:
+            return await self._ask_for(queue, question, lambda answer: answer.header(QueryConsumerOffsetAnswer).offset)
+        except BrokerError as error:
+            if error.code == ResponseCode.QUERY_NOT_FOUND:
+                return None
+            raise
 
     async def commit(self, group: str, queue: MessageQueue, offset: int) -> None:
         """Makes `offset` the group's next one."""
         header = UpdateConsumerOffset(
             consumer_group=group, topic=queue.topic, queue_id=queue.queue_id, commit_offset=offset
         )
-        await self._ask(queue, request(RequestCode.UPDATE_CONSUMER_OFFSET, header))
+        address = await self.address(queue)
+        await self._instance.ask(address, request(RequestCode.UPDATE_CONSUMER_OFFSET, header))
 
     async def members(self, group: str, topic: str) -> tuple[str, ...]:
         """The client ids of the group's members, as the topic's first broker that answers knows them.
@@ -99,11 +102,9 @@ class BrokerCalls:
             if address is None:
                 continue
             try:
-                answer = await self._instance.ask(address, question)
+                return await self._instance.ask_for(address, question, _member_ids)
             except (BrokerError, NoAnswer) as error:
                 failure = error
-                continue
-            return ConsumerList.decode(answer.body).consumer_id_list
         raise failure
 
     async def lock(self, group: str, queues: Iterable[MessageQueue]) -> frozenset[MessageQueue]:
@@ -111,8 +112,7 @@ class BrokerCalls:
         wanted = frozenset(queues)
         body = LockBatchRequestBody(group, self._instance.client_id, mq_set=wanted).encode()
         master = await self._master(next(iter(wanted)))
-        answer = await self._instance.ask(master, request(RequestCode.LOCK_BATCH_MQ, body=body))
-        return LockBatchResponseBody.decode(answer.body).lock_ok_mq_set
+        return await self._instance.ask_for(master, request(RequestCode.LOCK_BATCH_MQ, body=body), _granted)
 
     async def unlock(self, group: str, queues: Iterable[MessageQueue]) -> None:
         """Gives these queues, all of one broker group, back."""
@@ -127,5 +127,13 @@ class BrokerCalls:
             raise NoBroker(f"broker group {queue.broker_name!r} has no master now: its queues cannot be locked")
         return master
 
-    async def _ask(self, queue: MessageQueue, question: Command) -> Command:
-        return await self._instance.ask(await self.address(queue), question)
+    async def _ask_for(self, queue: MessageQueue, question: Command, read: Callable[[Command], T]) -> T:
+        return await self._instance.ask_for(await self.address(queue), question, read)
+
+
+def _member_ids(answer: Command) -> tuple[str, ...]:
+    return ConsumerList.decode(answer.body).consumer_id_list
+
+
+def _granted(answer: Command) -> frozenset[MessageQueue]:
+    return LockBatchResponseBody.decode(answer.body).lock_ok_mq_set

@@ -1,14 +1,25 @@
 """What can go wrong, as an application sees it. Each text names the topic or broker, and what to do.
 
-RocketError
-    InvalidMessage      refused before anything was sent; also a ValueError
-    ClientClosed        used before its start or after its stop
-    NoNameServer        none of the name servers gave a usable answer
-    TopicNotFound       the name servers know no such topic
-    NoBroker            the topic is known, but nobody can serve it now
-    NoAnswer            a broker did not answer: the request may have been carried out
-    BrokerError         a broker refused: `code` and `remark` are its words
-    SendFailed          a message was not acknowledged: `attempts` tells each try
+The tree:
+
+    RocketError
+        InvalidMessage      refused before anything was sent; also a ValueError
+        ClientClosed        used before its start or after its stop
+        NoNameServer        none of the name servers gave a usable answer
+        TopicNotFound       the name servers know no such topic
+        NoBroker            the topic is known, but nobody can serve it now
+        NoAnswer            a broker did not answer: the request may have been carried out
+        BrokerError         a broker refused: `code` and `remark` are its words
+        SendFailed          a message was not acknowledged: `attempts` tells each try
+
+Example:
+
+    async with Producer("localhost:9876", group="shop") as producer:
+        try:
+            await producer.send(Message("orders", "one coffee"))
+        except SendFailed as error:
+            print("sending it again may repeat it" if error.maybe_stored else "it was certainly not stored")
+
 """
 
 from __future__ import annotations

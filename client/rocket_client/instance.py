@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Final
+from typing import Final, TypeVar
 
 from rocket_client.addresses import new_client_id, new_unique_keys
 from rocket_client.background import Background
@@ -20,11 +20,15 @@ from rocket_net.dispatch import Table
 from rocket_net.errors import ConnectFailed, TransportError
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command
+from rocket_wire.errors import ProtocolError, RequestError
 
 #: How often routes are asked again, seconds.
 ROUTE_PERIOD: Final = 30.0
 #: How long making a connection may take, seconds.
 CONNECT_TIMEOUT: Final = 3.0
+
+
+T = TypeVar("T")
 
 
 class Instance:
@@ -109,6 +113,15 @@ class Instance:
         if answer.code != ResponseCode.SUCCESS:
             raise refusal(answer, address, request)
         return answer
+
+    async def ask_for(self, address: str, request: Command, read: Callable[[Command], T], timeout: float = 3.0) -> T:
+        """What `read` makes of the successful answer. Raises BrokerError, and NoAnswer where it makes nothing of it."""
+        answer = await self.ask(address, request, timeout)
+        try:
+            return read(answer)
+        except (RequestError, ProtocolError) as error:
+            text = f"{address} answered {code_name(request.code)} with what cannot be read: {error}"
+            raise NoAnswer(text, maybe_done=True) from error
 
     async def tell(self, address: str, request: Command, timeout: float = 3.0) -> None:
         """Sends a one-way request. Raises NoAnswer where there is no connection."""

@@ -181,12 +181,12 @@ class GroupMember:
     async def subscribe(self, topic: str, expression: str) -> None:
         """Wants messages of a topic; returns when the queues that are ours are being read."""
         rebalance = self.rebalance
-        self.subscriptions[topic] = subscriptions.subscription(topic, expression, milliseconds())
+        wanted = subscriptions.subscription(topic, expression, milliseconds())
         try:
             await self.instance.routes.get(topic)
         except TopicNotFound as error:
-            if not topic.startswith(RETRY_PREFIX):
-                log.warning("%s. Its messages will come when it exists", error)
+            log.warning("%s. Its messages will come when it exists", error)
+        self.subscriptions[topic] = wanted
         await self._heartbeat.beat()
         if not await rebalance.once():
             rebalance.soon()

@@ -34,8 +34,10 @@ class Message:
     `flag`          a number for the application's own use
     `wait_stored`   False: the broker answers before the message is flushed or replicated, whatever its settings
 
-    >>> Message("orders", "one coffee", tags="new", keys=["order-17"], properties={"shop": "north"}).topic
-    'orders'
+    Example:
+
+        Message("orders", "one coffee", tags="new", keys=["order-17"], properties={"shop": "north"})
+        Message("orders", b"\x01\x02", delay_level=3)
     """
 
     topic: str

@@ -1,8 +1,4 @@
-"""Sends messages.
-
-async with Producer("localhost:9876", group="shop") as producer:
-    result = await producer.send(Message("orders", "one coffee", tags="new"))
-"""
+"""Sends messages: one by one, in batches, in order, or without waiting for an answer."""
 
 from __future__ import annotations
 
@@ -28,6 +24,19 @@ class Producer:
 
     `namesrv` lists name servers, `host:port;host:port`; `group` names what this application is to operators.
     Use it in `async with`, or call `start` and `stop`. It has no thread of its own.
+
+    Example:
+
+        async with Producer("localhost:9876", group="shop") as producer:
+            result = await producer.send(Message("orders", "one coffee", tags="new", keys="order-17"))
+            print(result.message_id, result.queue, result.queue_offset)
+
+            await producer.send(Message("orders", "with milk", tags="changed"), ordering_key="order-17")
+            await producer.send(Message("orders", "ask again", delay_level=3))  # delivered after 10 s
+            await producer.send_batch([Message("orders", f"cup {number}") for number in range(10)])
+
+            many = [producer.send(Message("orders", f"order {number}")) for number in range(100)]
+            await asyncio.gather(*many)
     """
 
     def __init__(self, namesrv: str, group: str = "DEFAULT_PRODUCER", settings: ProducerSettings | None = None) -> None:

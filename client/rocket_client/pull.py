@@ -1,10 +1,4 @@
-"""Reads messages when the application asks for them: it decides when, from where, and what counts as consumed.
-
-async with PullConsumer("localhost:9876", group="report") as consumer:
-    await consumer.subscribe("orders")
-    for message in await consumer.poll(timeout=5.0):
-        ...
-"""
+"""Reads messages when the application asks for them: it decides when, from where, and what counts as consumed."""
 
 from __future__ import annotations
 
@@ -31,6 +25,16 @@ class PullConsumer:
     With `auto_commit`, what a poll returned counts as consumed when `poll` is called again, and when the `async with`
     block is left without an exception; it is committed every ConsumerSettings.commit_seconds. Without, only `commit`
     commits. `from_where` is for a group that has no offsets yet.
+
+    Example:
+
+        async with PullConsumer("localhost:9876", group="report", auto_commit=False) as consumer:
+            await consumer.assign(await consumer.queues("orders"))
+            for queue in consumer.assignment:
+                await consumer.seek_to_begin(queue)
+            while messages := await consumer.poll(timeout=1.0):
+                print([message.text for message in messages])
+                await consumer.commit()
     """
 
     def __init__(

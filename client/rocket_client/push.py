@@ -1,10 +1,5 @@
 """Consumes messages as they come, for a group whose members share them, or for itself alone.
 
-    async with PushConsumer("localhost:9876", group="billing") as consumer:
-        await consumer.subscribe("orders", "new || changed")
-        async for message in consumer:
-            ...
-
 A message is delivered again until it was acknowledged: an offset is committed only when everything below it is.
 """
 
@@ -99,6 +94,17 @@ class PushConsumer:
     `Model.CLUSTERING` they share the messages; with `Model.BROADCASTING` each gets all, and keeps its offsets in a file
     (ConsumerSettings.offset_folder). `orderly`: the messages of one queue one after the other, and on one consumer
     only; else any number at once. `from_where` is for a group that has no offsets yet.
+
+    Example:
+
+        async with PushConsumer("localhost:9876", group="billing", from_where=FromWhere.FIRST) as consumer:
+            await consumer.subscribe("orders", "new || changed")
+            async for message in consumer:
+                if message.text == "last":
+                    break
+                if message.reconsume_times == 0 and message.text.startswith("strange"):
+                    await message.retry(delay_level=2)  # comes again after 5 s
+                print(message.text)  # acknowledged when the loop asks for the next one
     """
 
     def __init__(
@@ -117,7 +123,7 @@ class PushConsumer:
         self._member = GroupMember(namesrv, role, self.settings)
         self._retries = Retries(self._member)
         self._workers: set[asyncio.Task[None]] = set()
-        self._held: dict[asyncio.Task[object] | None, PushedMessage] = {}
+        self._loops: dict[asyncio.Task[object] | None, _Loop] = {}
         self._running = False
 
     async def __aenter__(self) -> PushConsumer:
@@ -127,8 +133,9 @@ class PushConsumer:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
     ) -> None:
-        if error is None:
-            self._settle_held()
+        loop = self._loops.get(asyncio.current_task())
+        if error is None and loop is not None:
+            loop.finish()
         await self.stop()
 
     async def start(self) -> None:
@@ -180,34 +187,29 @@ class PushConsumer:
         """Messages one by one, until the consumer is stopped.
 
         Asking for the next message acknowledges the one before, if that was not answered. A loop that ends otherwise
-        (break, an exception) leaves its last message open: it is acknowledged when the same task leaves the `async
-        with` block without an exception, comes again first in a new loop, and else after a restart. Several tasks may
-        iterate; each gets other messages. Cancelling a wait loses nothing.
+        (break, an exception) leaves its last message open: it is acknowledged when the task that began the loop leaves
+        the `async with` block without an exception; it comes again when that task begins a new loop, or ends; and else
+        after a restart. Several tasks may loop, each over other messages. Cancelling a wait loses nothing.
         """
         task = asyncio.current_task()
-        held = self._held.pop(task, None)
-        if held is not None:
-            held.delivery.put_back()
-        return _Iteration(self)
+        before = self._loops.get(task)
+        if before is not None:
+            before.put_back()
+        elif task is not None:
+            task.add_done_callback(self._task_ended)
+        self._loops[task] = loop = _Loop(self._receive)
+        return loop
 
     async def receive(self) -> PushedMessage:
         """The next message, which stays open until `ack` or `retry`. Raises ClientClosed once stopped."""
-        taken = await self._take()
-        if taken is None:
+        message = await self._receive()
+        if message is None:
             raise ClientClosed(_NOT_RUNNING)
-        return self._message(taken)
-
-    async def _next(self) -> PushedMessage | None:
-        task = asyncio.current_task()
-        held = self._held.pop(task, None)
-        if held is not None:
-            held.delivery.finish()
-        taken = await self._take()
-        if taken is None:
-            return None
-        message = self._message(taken)
-        self._held[task] = message
         return message
+
+    async def _receive(self) -> PushedMessage | None:
+        taken = await self._take()
+        return None if taken is None else self._message(taken)
 
     async def _take(self) -> Taken | None:
         if not self._running:
@@ -217,10 +219,10 @@ class PushConsumer:
     def _message(self, taken: Taken) -> PushedMessage:
         return PushedMessage(**msgspec.structs.asdict(taken.message), delivery=Delivery(taken, self._retries))
 
-    def _settle_held(self) -> None:
-        held = self._held.pop(asyncio.current_task(), None)
-        if held is not None:
-            held.delivery.finish()
+    def _task_ended(self, task: asyncio.Task[object]) -> None:
+        loop = self._loops.pop(task, None)
+        if loop is not None:
+            loop.put_back()
 
     # -- many at once -------------------------------------------------------------------------------------------
 
@@ -231,6 +233,18 @@ class PushConsumer:
         takes longer than ConsumerSettings.handler_seconds, the message is retried. A handler that blocks stops
         everything: give such work to `asyncio.to_thread`. Cancelled, it cancels the handlers at work; their messages
         come again.
+
+        Example:
+
+            async def handle(message: PushedMessage) -> None:
+                print(message.text)
+                if message.text == "last":
+                    await message.ack()
+                    await consumer.stop()
+
+            async with PushConsumer("localhost:9876", group="mail", from_where=FromWhere.FIRST) as consumer:
+                await consumer.subscribe("orders")
+                await consumer.run(handle, concurrency=8)
         """
         if concurrency < 1:
             raise InvalidMessage(f"concurrency={concurrency}: expected 1 or more")
@@ -270,14 +284,26 @@ class PushConsumer:
             await asyncio.gather(*late, return_exceptions=True)
 
 
-class _Iteration(AsyncIterator[PushedMessage]):
-    """One `async for` over a consumer."""
+class _Loop(AsyncIterator[PushedMessage]):
+    """One `async for` over a consumer, and the message that it has in hand."""
 
-    def __init__(self, consumer: PushConsumer) -> None:
-        self._consumer = consumer
+    def __init__(self, receive: Callable[[], Awaitable[PushedMessage | None]]) -> None:
+        self._receive = receive
+        self._message: PushedMessage | None = None
 
     async def __anext__(self) -> PushedMessage:
-        message = await self._consumer._next()
-        if message is None:
+        self.finish()
+        self._message = await self._receive()
+        if self._message is None:
             raise StopAsyncIteration
-        return message
+        return self._message
+
+    def finish(self) -> None:
+        """The message in hand is done with."""
+        if self._message is not None:
+            self._message.delivery.finish()
+
+    def put_back(self) -> None:
+        """The message in hand comes again, unless it was answered."""
+        if self._message is not None:
+            self._message.delivery.put_back()

@@ -15,7 +15,6 @@ from typing import Final
 from rocket_client.broker_calls import BrokerCalls
 from rocket_client.errors import RocketError
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.client")
 
@@ -44,7 +43,7 @@ class QueueLocks:
         until = asyncio.get_running_loop().time() + TRUST_SECONDS
         try:
             granted = await self._calls.lock(self._group, queues)
-        except (RocketError, RequestError) as error:
+        except RocketError as error:
             log.warning("queues of %s are not locked: %s", queues[0].broker_name, error)
             return {}
         return {queue: until if queue in granted else None for queue in queues}
@@ -52,7 +51,7 @@ class QueueLocks:
     async def _release_group(self, queues: list[MessageQueue]) -> None:
         try:
             await self._calls.unlock(self._group, queues)
-        except (RocketError, RequestError) as error:
+        except RocketError as error:
             log.info("queues of %s are not unlocked: %s", queues[0].broker_name, error)
 
 

@@ -19,7 +19,6 @@ from rocket_client.errors import BrokerError, RocketError, TopicNotFound
 from rocket_client.heartbeat import Heartbeat
 from rocket_client.instance import Instance
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.client")
 
@@ -122,7 +121,7 @@ class Rebalance:
     async def _rebalance(self, topic: str) -> bool:
         try:
             part = await self._part(topic)
-        except (RocketError, RequestError) as error:
+        except RocketError as error:
             self._complain(topic, error)
             return False
         self._complained.discard(topic)
@@ -165,13 +164,13 @@ class Rebalance:
         mine = allocate(route.queues_to_read, members, self._instance.client_id)
         return Part(frozenset(mine), brokers, is_shared=len(members) > 1)
 
-    def _complain(self, topic: str, error: RocketError | RequestError) -> None:
+    def _complain(self, topic: str, error: RocketError) -> None:
         is_new = topic not in self._complained
         self._complained.add(topic)
         level = logging.WARNING if is_new and not _is_expected(topic, error) else logging.DEBUG
         log.log(level, "queues of topic %s stay as they are: %s", topic, error)
 
 
-def _is_expected(topic: str, error: RocketError | RequestError) -> bool:
+def _is_expected(topic: str, error: RocketError) -> bool:
     """A group's retry topic does not exist before its first heartbeat."""
     return topic.startswith("%RETRY%") and isinstance(error, TopicNotFound)

@@ -1,8 +1,5 @@
 """The synchronous face: the same producer for programs without an event loop.
 
-    with SyncProducer("localhost:9876", group="shop") as producer:
-        producer.send(Message("orders", "one coffee"))
-
 One private thread runs an event loop with a `Producer` in it; every method hands its work over and waits. Any number of
 threads may use one SyncProducer.
 """
@@ -26,7 +23,15 @@ T = TypeVar("T")
 
 
 class SyncProducer:
-    """`Producer` for synchronous programs: same names, same arguments, same errors."""
+    """`Producer` for synchronous programs: same names, same arguments, same errors.
+
+    Example:
+
+        with SyncProducer("localhost:9876", group="shop") as producer:
+            producer.send(Message("orders", "one coffee"))
+            later = [producer.send_later(Message("orders", f"order {number}")) for number in range(10)]
+            print([future.result().queue_offset for future in later])
+    """
 
     def __init__(self, namesrv: str, group: str = "DEFAULT_PRODUCER", settings: ProducerSettings | None = None) -> None:
         """Raises InvalidMessage (a ValueError) for an address list or group name that cannot be right."""

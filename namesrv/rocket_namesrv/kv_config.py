@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from rocket_namesrv import durable_file
+from rocket_net import durable_file
 from rocket_wire.bodies.body import Body, written_new
 from rocket_wire.errors import RequestError
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from rocket_namesrv import durable_file
 from rocket_namesrv.settings import READ_AT_START, NamesrvSettings
-from rocket_net import properties_file
+from rocket_net import durable_file, properties_file
 from rocket_net.properties_file import Configuration, Entry, SettingsError
 from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError

@@ -159,6 +159,17 @@ class CommitLog:
         except OSError as error:
             raise refused(f"cannot read {size} bytes at position {position}", error) from error
 
+    def read_into(self, position: int, buffers: list[memoryview], *, may_block: bool) -> bool:
+        """Fills `buffers` with consecutive bytes of one segment. False where the disk must be waited for.
+
+        Raises StoreError where the log has no such bytes (any more) or they cannot be read.
+        """
+        base = self.base_of(position)
+        try:
+            return self.file(base).read_into(position - base, buffers, may_block=may_block)
+        except (OSError, EOFError) as error:
+            raise StoreError(f"cannot read the log at position {position}: {error}") from error
+
     def file(self, base: int) -> File:
         """The segment that begins at `base`."""
         active = self.active

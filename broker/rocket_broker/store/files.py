@@ -10,6 +10,7 @@ import errno
 import os
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -30,15 +31,7 @@ class File:
     def read(self, start: int, size: int, *, may_block: bool = True) -> bytearray | None:
         """`size` bytes from `start`, fewer only at the file's end. None where the disk would have to be waited for."""
         buffer = bytearray(size)
-        try:
-            got = os.preadv(self.fd, (buffer,), start, 0 if may_block else os.RWF_NOWAIT)
-        except BlockingIOError:
-            return None
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP or may_block:
-                raise
-            may_block = True  # a file system that cannot say whether it would wait, such as an old tmpfs
-            got = os.preadv(self.fd, (buffer,), start)
+        got = self._read(start, (buffer,), may_block=may_block)
         if got == size:
             return buffer
         if not may_block:
@@ -49,6 +42,35 @@ class File:
                 return buffer[:got]
             got += more
         return buffer
+
+    def read_into(self, start: int, buffers: list[memoryview], *, may_block: bool) -> bool:
+        """Fills `buffers` one after the other. False where the disk would have to be waited for.
+
+        Raises EOFError where the file has not so many bytes.
+        """
+        size = sum(map(len, buffers))
+        got = self._read(start, buffers, may_block=may_block)
+        if got == size or not may_block:
+            return got == size
+        content = self.read(start, size) or b""
+        if len(content) < size:
+            raise EOFError(f"{self.path} ends {size - len(content)} bytes too early")
+        at = 0
+        for buffer in buffers:
+            buffer[:] = content[at : at + len(buffer)]
+            at += len(buffer)
+        return True
+
+    def _read(self, start: int, buffers: Sequence[bytearray | memoryview], *, may_block: bool) -> int:
+        """One system call; 0 where the disk would have to be waited for."""
+        try:
+            return os.preadv(self.fd, buffers, start, 0 if may_block else os.RWF_NOWAIT)
+        except BlockingIOError:
+            return 0
+        except OSError as error:
+            if error.errno != errno.EOPNOTSUPP or may_block:
+                raise
+        return os.preadv(self.fd, buffers, start)  # the file system cannot say whether it would wait: an old tmpfs
 
     def write(self, start: int, content: bytes | bytearray) -> None:
         """Writes all of `content`, or raises OSError having written any part of it."""

@@ -113,6 +113,25 @@ async def test_a_consumer_goes_on_after_its_broker_restarts_and_nothing_is_lost(
         await run
 
 
+async def test_a_failed_message_of_a_dead_broker_comes_again_by_way_of_another(own_cluster: Cluster) -> None:
+    await start(own_cluster, brokers=2)
+    async with (
+        Admin(own_cluster.namesrv) as admin,
+        Producer(own_cluster.namesrv) as producer,
+        PushConsumer(own_cluster.namesrv, "g") as consumer,
+    ):
+        await admin.create_topic("T", queues=1)
+        await consumer.subscribe("T")
+        await producer.send(Message("T", "x", tags="new"), queue=MessageQueue("T", "broker-a", 0))
+        async with asyncio.timeout(PATIENCE):
+            message = await consumer.receive()
+            await asyncio.to_thread(own_cluster.brokers[0].kill)
+            await message.retry(delay_level=1)
+            again = await consumer.receive()
+        assert (again.text, again.topic, again.tags, again.reconsume_times) == ("x", "T", "new", 1)
+        assert (again.message_id, again.broker_name) == (message.message_id, "broker-b")
+
+
 async def test_queues_of_a_new_broker_are_read(own_cluster: Cluster) -> None:
     await start(own_cluster, brokers=1)
     async with Admin(own_cluster.namesrv) as admin, PushConsumer(own_cluster.namesrv, "g") as consumer:

@@ -22,6 +22,10 @@ from rocket_client import (
     dead_letter_topic,
 )
 from rocket_testing.waiting import eventually
+from rocket_wire.bodies.offsets import ResetOffsetBody
+from rocket_wire.codes import RequestCode
+from rocket_wire.command import request
+from rocket_wire.headers.offsets import ResetConsumerClientOffset
 
 PATIENCE = 30
 
@@ -225,6 +229,61 @@ async def test_a_cancelled_wait_loses_nothing(namesrv: str, topic: str, group: s
                 with pytest.raises(TimeoutError):
                     await asyncio.wait_for(collect(), 0.1)
         assert set(found) == {str(number) for number in range(50)}
+
+
+async def test_messages_taken_one_by_one_within_a_time_limit_are_acknowledged(
+    namesrv: str, topic: str, group: str
+) -> None:
+    await send_all(namesrv, topic, ["a", "b", "c"])
+    async with PushConsumer(namesrv, group, from_where=FromWhere.FIRST) as consumer:
+        await consumer.subscribe(topic)
+        messages = aiter(consumer)
+        taken = [await asyncio.wait_for(anext(messages), PATIENCE) for _ in range(3)]
+        assert [message.is_settled for message in taken] == [True, True, False]
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(anext(messages), 0.2)
+        assert [message.is_settled for message in taken] == [True, True, True]
+
+
+async def test_what_a_task_had_in_hand_when_it_died_comes_again(namesrv: str, topic: str, group: str) -> None:
+    async with PushConsumer(namesrv, group) as consumer:
+        await consumer.subscribe(topic)
+        await send_all(namesrv, topic, ["x"])
+
+        async def dies() -> None:
+            async for _ in consumer:
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            await asyncio.wait_for(asyncio.create_task(dies()), PATIENCE)
+        assert (await receive(consumer, 1))[0].text == "x"
+
+
+async def test_a_message_received_alone_stays_open_until_it_is_answered(namesrv: str, topic: str, group: str) -> None:
+    async with PushConsumer(namesrv, group) as consumer, Admin(namesrv) as admin:
+        await consumer.subscribe(topic)
+        await send_all(namesrv, topic, ["a", "b"])
+        async with asyncio.timeout(PATIENCE):
+            first, second = await consumer.receive(), await consumer.receive()
+        await second.ack()
+        await consumer.stop()
+        lag = {"a": 2, "b": 2} if first.queue == second.queue else {"a": 1, "b": 1}
+        assert (await admin.consumer_progress(group, topic)).lag == lag[first.text]
+
+
+async def test_offsets_that_a_broker_sets_are_taken_at_once(namesrv: str, topic: str, group: str) -> None:
+    await send_all(namesrv, topic, ["a", "b", "c"])
+    async with PushConsumer(namesrv, group, from_where=FromWhere.FIRST) as consumer:
+        await consumer.subscribe(topic)
+        await receive(consumer, 3)
+        queues = [queue for queue in consumer.queues if queue.topic == topic]
+        question = request(
+            RequestCode.RESET_CONSUMER_CLIENT_OFFSET,
+            ResetConsumerClientOffset(topic=topic, group=group, timestamp=0, is_force=True),
+            ResetOffsetBody(dict.fromkeys(queues, 0)).encode(),
+        )
+        consumer._member._reset_offsets(question, await consumer._member.instance.net.connection(namesrv))
+        assert sorted(message.text for message in await receive(consumer, 3)) == ["a", "b", "c"]
 
 
 async def test_a_full_window_stops_pulling_until_there_is_room(namesrv: str, topic: str, group: str) -> None:

@@ -37,6 +37,8 @@ from rocket_client.push import PushConsumer, PushedMessage
 from rocket_client.settings import ConsumerSettings, ProducerSettings
 from rocket_client.sync import SyncProducer
 from rocket_wire.bodies.body import MessageQueue
+from rocket_wire.bodies.groups import SubscriptionGroupConfig
+from rocket_wire.bodies.topics import TopicConfig
 from rocket_wire.compression import Compression
 
 __all__ = [
@@ -65,7 +67,9 @@ __all__ = [
     "SendFailed",
     "SendResult",
     "SendStatus",
+    "SubscriptionGroupConfig",
     "SyncProducer",
+    "TopicConfig",
     "TopicNotFound",
     "dead_letter_topic",
     "retry_topic",

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
-from rocket_client.errors import BrokerError, InvalidMessage, NoBroker, TopicNotFound
+from rocket_client.errors import BrokerError, ClientClosed, InvalidMessage, NoBroker, TopicNotFound
 from rocket_client.incoming import read_message
 from rocket_client.instance import Instance
 from rocket_client.message import ReceivedMessage, retry_topic
@@ -73,12 +73,22 @@ class Admin:
         self._timeout = timeout
 
     async def __aenter__(self) -> Admin:
-        await self._instance.start()
+        await self.start()
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        await self.stop()
+
+    async def start(self) -> None:
+        """Makes it usable; servers are contacted by the first question."""
+        if self._instance.is_open:
+            raise ClientClosed("the admin was started already")
+        await self._instance.start()
+
+    async def stop(self) -> None:
+        """Closes its connections. May be called again."""
         await self._instance.close()
 
     # -- the cluster --------------------------------------------------------------------------------------------

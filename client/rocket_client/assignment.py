@@ -43,6 +43,7 @@ class Assignment:
         self._locks = locks
         self._committed: dict[MessageQueue, int] = {}
         self._saving = asyncio.Lock()
+        self._closing = False
 
     async def gain(self, queues: Iterable[MessageQueue], strict: bool = False) -> bool:
         """Begins to read these queues. False where that failed for one: to be tried again soon; `strict` raises it."""
@@ -61,7 +62,7 @@ class Assignment:
         leaving = [intake for queue in list(queues) if (intake := self.intakes.pop(queue, None)) is not None]
         for intake in leaving:
             intake.close()
-        patience = _HAND_OVER if self._locks is None else _HAND_OVER_ORDERLY
+        patience = _HAND_OVER if self._locks is None or self._closing else _HAND_OVER_ORDERLY
         await asyncio.gather(*(intake.idle(patience) for intake in leaving))
         await self._save({intake.queue: intake.commit_offset for intake in leaving})
         for intake in leaving:
@@ -109,7 +110,8 @@ class Assignment:
                 intake.locked_until = min(intake.locked_until, now)
 
     async def close(self) -> None:
-        """Gives everything up."""
+        """Gives everything up; what is still in hand comes again."""
+        self._closing = True
         await self.give_up(list(self.intakes))
         self._offsets.close()
 

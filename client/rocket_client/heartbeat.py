@@ -1,7 +1,7 @@
 """Heartbeats: a broker knows a client, its groups and subscriptions from them alone (protocol section 3.8).
 
 One to every broker concerned each 30 s. A broker forgets a client when the connection closes, so a lost connection is
-followed by a heartbeat at once, and by others with growing pauses until the broker answers again.
+followed by a heartbeat at once, and by others every few seconds until the broker answers again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from rocket_wire.command import request
 log = logging.getLogger("rocket.client")
 
 PERIOD: Final = 30.0
+#: How soon a failed one is repeated, at first and at last, seconds.
 _FIRST_RETRY: Final = 0.5
+_LAST_RETRY: Final = 3.0
 
 
 class Heartbeat:
@@ -68,7 +70,7 @@ class Heartbeat:
         while True:
             self._due.clear()
             everybody = await self.beat()
-            retry = _FIRST_RETRY if everybody else min(retry * 2, PERIOD)
+            retry = _FIRST_RETRY if everybody else min(retry * 2, _LAST_RETRY)
             await self._pause(PERIOD if everybody else retry)
 
     async def _pause(self, seconds: float) -> None:

@@ -47,6 +47,7 @@ class Producer:
         self._instance = Instance(namesrv)
         self._sender = Sender(self._instance, group, self.settings)
         self._heartbeat = Heartbeat(self._instance, self._heartbeat_content, self._addresses)
+        self._instance.on_route_change.append(lambda _: self._heartbeat.soon())
 
     async def __aenter__(self) -> Producer:
         await self.start()
@@ -94,9 +95,7 @@ class Producer:
         Cancelled, it leaves open whether the message was stored.
         """
         out = outgoing(message, self.settings, self._identity(ordering_key))
-        result = await self._sender.send(out, _wish(queue, ordering_key), timeout)
-        self._greet()
-        return result
+        return await self._sender.send(out, _wish(queue, ordering_key), timeout)
 
     async def send_oneway(
         self,
@@ -112,7 +111,6 @@ class Producer:
         """
         out = outgoing(message, self.settings, self._identity(ordering_key))
         await self._sender.send_oneway(out, _wish(queue, ordering_key), timeout)
-        self._greet()
 
     async def send_batch(
         self,
@@ -130,7 +128,6 @@ class Producer:
         identities = [self._identity(ordering_key) for _ in messages]
         out = batch_of(messages, self.settings, identities)
         result = await self._sender.send(out, _wish(queue, ordering_key), timeout)
-        self._greet()
         return _parts(result, [identity.message_id for identity in identities])
 
     async def queues(self, topic: str, timeout: float = 3.0) -> list[MessageQueue]:
@@ -141,11 +138,6 @@ class Producer:
         return Identity(self._instance.next_message_id(), milliseconds(), ordering_key)
 
     # -- being known --------------------------------------------------------------------------------------------
-
-    def _greet(self) -> None:
-        """A broker that is new to us gets a heartbeat soon."""
-        if not self._heartbeat.knows(self._addresses()):
-            self._heartbeat.soon()
 
     def _heartbeat_content(self) -> HeartbeatData:
         return HeartbeatData(client_id=self._instance.client_id, producer_data_set=(ProducerData(self.group),))

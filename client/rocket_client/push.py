@@ -157,6 +157,8 @@ class PushConsumer:
             return
         self._running = False
         self._member.ready.close()
+        for loop in self._loops.values():
+            loop.put_back()
         try:
             await self._wait_for_workers()
         finally:

@@ -80,7 +80,7 @@ def route_of(topic: str, data: TopicRouteData, template_queues: int | None = Non
 
 
 class RouteTable:
-    """The routes that one client uses. `on_change(route)` is called for each route that became another."""
+    """The routes that one client uses. `on_change(route)` is called for each route that is new or became another."""
 
     def __init__(self, namesrv: NameServers, on_change: Callable[[Route], None] | None = None) -> None:
         self._namesrv = namesrv
@@ -143,8 +143,8 @@ class RouteTable:
     def _keep(self, route: Route) -> None:
         before = self._routes.get(route.topic)
         self._routes[route.topic] = route
-        if before is not None and before != route and self._on_change is not None:
-            log.info("the route of topic %s changed: brokers %s", route.topic, sorted(route.brokers))
+        if before != route and self._on_change is not None:
+            log.info("the route of topic %s: brokers %s", route.topic, sorted(route.brokers))
             self._on_change(route)
 
 

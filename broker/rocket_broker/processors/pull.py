@@ -115,7 +115,8 @@ def _code(broker: Broker, pull: _Pull, got: Got) -> ResponseCode:
 
 
 def _answer(broker: Broker, pull: _Pull, got: Got, code: ResponseCode) -> Command:
-    is_lagging_slave = code is ResponseCode.PULL_RETRY_IMMEDIATELY and not broker.config.settings.is_master
+    passes_over = _CODES[got.status] is ResponseCode.PULL_RETRY_IMMEDIATELY  # all that was seen is unwanted
+    is_lagging_slave = code is ResponseCode.PULL_RETRY_IMMEDIATELY and not passes_over
     answer = PullMessageAnswer(
         suggest_which_broker_id=_next_broker_id(broker, pull),
         next_begin_offset=pull.header.queue_offset if is_lagging_slave else got.next_offset,

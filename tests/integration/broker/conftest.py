@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
 
-from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.broker_talk import BrokerTalk, Dial
 from rocket_testing.cluster import Broker, Cluster
+from rocket_wire.frame import SerializeType
 
 #: Every level a second long, so that tests of delays are short; the third is what a send-back begins with.
 DELAYS = "1s 1s 1s"
@@ -42,12 +43,12 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 
 @pytest.fixture
-async def dial() -> AsyncIterator[Callable[[Broker], BrokerTalk]]:
-    """`dial(broker)` gives a new client's connection; closed with the test."""
+async def dial() -> AsyncIterator[Dial]:
+    """`dial(address)` gives a new client's connection; closed with the test."""
     talks: list[BrokerTalk] = []
 
-    def dial(broker: Broker) -> BrokerTalk:
-        talks.append(BrokerTalk(broker.address))
+    def dial(address: str, serialize: SerializeType = SerializeType.JSON) -> BrokerTalk:
+        talks.append(BrokerTalk(address, serialize))
         return talks[-1]
 
     yield dial
@@ -56,9 +57,9 @@ async def dial() -> AsyncIterator[Callable[[Broker], BrokerTalk]]:
 
 
 @pytest.fixture
-async def talk(broker: Broker, dial: Callable[[Broker], BrokerTalk]) -> BrokerTalk:
+async def talk(broker: Broker, dial: Dial) -> BrokerTalk:
     """A connection to the shared broker."""
-    return dial(broker)
+    return dial(broker.address)
 
 
 @pytest.fixture

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk, send_header
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial, send_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.waiting import eventually
 from rocket_wire import message_id, properties, record
@@ -31,8 +31,6 @@ from rocket_wire.headers.topics import (
     GetTopicStatsInfo,
     UpdateAndCreateTopic,
 )
-
-Dial = Callable[[Broker], BrokerTalk]
 
 #: What the exporter, mqadmin and the dashboard read, and fail without (protocol section 10.2).
 RUNTIME_KEYS = """\
@@ -68,14 +66,13 @@ async def figures(talk: BrokerTalk) -> dict[str, str]:
 
 
 async def test_a_new_topic_is_at_the_name_server_when_its_creation_is_answered(
-    shared_cluster: Cluster, talk: BrokerTalk, topic: str
+    shared_cluster: Cluster, talk: BrokerTalk, topic: str, dial: Dial
 ) -> None:
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation(topic, read=3, write=5))
-    namesrv = BrokerTalk(shared_cluster.namesrvs[0].address)
+    namesrv = dial(shared_cluster.namesrvs[0].address)
     answer = await namesrv.must(RequestCode.GET_ROUTEINFO_BY_TOPIC, GetRouteinfoByTopic(topic, True))
     [queues] = TopicRouteData.decode(answer.body).queue_datas
     assert (queues.read_queue_nums, queues.write_queue_nums, queues.perm) == (3, 5, 6)
-    await namesrv.close()
 
 
 async def test_a_new_topic_is_in_the_file_when_its_creation_is_answered(
@@ -93,15 +90,14 @@ async def test_a_topic_is_changed_by_the_same_request(talk: BrokerTalk, topic: s
     assert await config_of(talk, topic) == TopicConfig(topic, 8, 2, 6)
 
 
-async def test_the_same_topic_again_is_no_new_version(cluster: Cluster) -> None:
-    talk = BrokerTalk((await asyncio.to_thread(cluster.add_broker)).address)
+async def test_the_same_topic_again_is_no_new_version(cluster: Cluster, dial: Dial) -> None:
+    talk = dial((await asyncio.to_thread(cluster.add_broker)).address)
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation("T"))
     version = (await all_topics(talk)).data_version
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation("T"))
     assert (await all_topics(talk)).data_version == version
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation("T", read=5))
     assert (await all_topics(talk)).data_version.counter == version.counter + 1
-    await talk.close()
 
 
 @pytest.mark.parametrize("name", ["", " ", "a b", "a/b", "../../x", "主题", "x" * 128, "TBW102", "SCHEDULE_TOPIC_XXXX"])
@@ -152,9 +148,9 @@ async def test_the_brokers_own_topics_are_not_deleted(talk: BrokerTalk, name: st
     assert answer.code == ResponseCode.INVALID_PARAMETER
 
 
-async def test_deleting_what_is_no_topic_touches_nothing(cluster: Cluster) -> None:
+async def test_deleting_what_is_no_topic_touches_nothing(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", b"kept")
     await asyncio.to_thread(broker.restart)
     files = {path for path in broker.store.rglob("*") if path.is_file()}
@@ -163,7 +159,6 @@ async def test_deleting_what_is_no_topic_touches_nothing(cluster: Cluster) -> No
         await talk.ask(RequestCode.DELETE_TOPIC_IN_BROKER, DeleteTopicInBroker(name))
         assert {path for path in files if not path.exists()} == set(), name
     assert (await talk.pull("T", 0, 0)).bodies == [b"kept"]
-    await talk.close()
 
 
 async def test_topics_come_in_pages_for_those_who_ask_so(talk: BrokerTalk) -> None:
@@ -255,9 +250,9 @@ async def test_a_groups_progress_is_told_by_queue(talk: BrokerTalk, topic: str, 
 # -- settings ----------------------------------------------------------------------------------------------------------
 
 
-async def test_settings_are_read_and_changed_while_the_broker_runs(cluster: Cluster) -> None:
+async def test_settings_are_read_and_changed_while_the_broker_runs(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, colour="red")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     text = (await talk.must(RequestCode.GET_BROKER_CONFIG)).body.decode()
     assert {"colour=red", "maxMessageSize=4194304", "brokerRole=ASYNC_MASTER"} <= set(text.splitlines())
     await talk.must(RequestCode.UPDATE_BROKER_CONFIG, None, b"maxMessageSize=10\nautoCreateTopicEnable=false\n")
@@ -270,7 +265,6 @@ async def test_settings_are_read_and_changed_while_the_broker_runs(cluster: Clus
     await asyncio.to_thread(broker.restart)
     text = (await talk.must(RequestCode.GET_BROKER_CONFIG)).body.decode()
     assert "maxMessageSize=10" in text.splitlines()
-    await talk.close()
 
 
 @pytest.mark.parametrize(
@@ -290,10 +284,10 @@ async def test_a_setting_that_cannot_change_is_refused(talk: BrokerTalk, content
     assert (await talk.must(RequestCode.GET_BROKER_CONFIG)).body == before
 
 
-async def test_a_broker_that_is_cordoned_offers_its_topics_for_reading_only(cluster: Cluster) -> None:
+async def test_a_broker_that_is_cordoned_offers_its_topics_for_reading_only(cluster: Cluster, dial: Dial) -> None:
     namesrv = await asyncio.to_thread(cluster.add_namesrv)
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk, names = BrokerTalk(broker.address), BrokerTalk(namesrv.address)
+    talk, names = dial(broker.address), dial(namesrv.address)
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation("T"))
 
     async def perm() -> int:
@@ -307,8 +301,6 @@ async def test_a_broker_that_is_cordoned_offers_its_topics_for_reading_only(clus
         return await perm() == 4
 
     await eventually(is_read_only, DEADLINE)
-    for one in (talk, names):
-        await one.close()
 
 
 # -- figures -----------------------------------------------------------------------------------------------------------
@@ -332,8 +324,8 @@ async def test_every_figure_that_tools_parse_is_there(talk: BrokerTalk) -> None:
     assert [key for key in ("commitLogDiskRatio", "consumeQueueDiskRatio") if not 0 <= float(table[key]) <= 1] == []
 
 
-async def test_figures_count_what_went_in_and_out(cluster: Cluster) -> None:
-    talk = BrokerTalk((await asyncio.to_thread(cluster.add_broker)).address)
+async def test_figures_count_what_went_in_and_out(cluster: Cluster, dial: Dial) -> None:
+    talk = dial((await asyncio.to_thread(cluster.add_broker)).address)
     for _ in range(5):
         await talk.send("T")
     await talk.pull("T", 0, 0)
@@ -342,7 +334,6 @@ async def test_figures_count_what_went_in_and_out(cluster: Cluster) -> None:
     assert sum(int(count) for count in re.findall(r"\]:(\d+)", table["putMessageDistributeTime"])) == 5
     assert int(table["commitLogMaxOffset"]) > 5 * 90
     assert int(table["earliestMessageTimeStamp"]) >= int(table["bootTimestamp"])
-    await talk.close()
 
 
 # -- messages ----------------------------------------------------------------------------------------------------------

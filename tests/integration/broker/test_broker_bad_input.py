@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk, pull_header, send_header
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial, pull_header, send_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.peer import Peer
 from rocket_testing.waiting import eventually
@@ -270,12 +270,11 @@ async def test_a_client_that_does_not_read_does_not_stop_the_others(
 # -- the disk ----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_topic_that_cannot_be_saved_is_said_and_the_broker_goes_on(cluster: Cluster) -> None:
+async def test_a_topic_that_cannot_be_saved_is_said_and_the_broker_goes_on(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("Before")
     (broker.store / "config" / "topics.json.tmp").mkdir()
     assert (await talk.send("New")).code == ResponseCode.FLUSH_DISK_TIMEOUT
     await eventually(lambda: "topics.json could not be saved" in broker.run_log(), DEADLINE)
     assert (await talk.send("Before")).code == 0
-    await talk.close()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.waiting import eventually
 from rocket_wire.bodies.connections import ConsumerConnection, ProducerConnection
@@ -22,8 +21,6 @@ from rocket_wire.headers.clients import (
     UnregisterClient,
 )
 from rocket_wire.headers.topics import GetTopicConfig
-
-Dial = Callable[[Broker], BrokerTalk]
 
 
 async def members(talk: BrokerTalk, group: str) -> list[str]:
@@ -53,7 +50,7 @@ async def test_members_see_each_other_and_hear_of_each_other(
     assert await members(talk, group) == []
     await talk.beat(group, "T", client_id="one")
     assert await told(talk) == group
-    other = dial(broker)
+    other = dial(broker.address)
     await other.beat(group, "T", client_id="two")
     assert await told(talk) == group
     assert await told(other) == group
@@ -71,7 +68,7 @@ async def test_a_repeated_heartbeat_is_no_news(talk: BrokerTalk, group: str) -> 
 async def test_one_who_unregisters_is_gone_and_the_others_are_told(
     broker: Broker, dial: Dial, talk: BrokerTalk, group: str
 ) -> None:
-    other = dial(broker)
+    other = dial(broker.address)
     await other.beat(group, "T", client_id="two")
     await talk.beat(group, "T", client_id="one")
     await told(talk)
@@ -83,7 +80,7 @@ async def test_one_who_unregisters_is_gone_and_the_others_are_told(
 async def test_one_whose_connection_closes_is_gone_and_the_others_are_told(
     broker: Broker, dial: Dial, talk: BrokerTalk, group: str
 ) -> None:
-    other = dial(broker)
+    other = dial(broker.address)
     await other.beat(group, "T", client_id="two")
     await talk.beat(group, "T", client_id="one")
     await told(talk)
@@ -93,7 +90,7 @@ async def test_one_whose_connection_closes_is_gone_and_the_others_are_told(
 
 
 async def test_the_last_one_takes_the_group_along(broker: Broker, dial: Dial, talk: BrokerTalk, group: str) -> None:
-    other = dial(broker)
+    other = dial(broker.address)
     await other.beat(group, "T")
     await other.close()
 
@@ -107,7 +104,7 @@ async def test_members_of_a_broadcasting_group_are_not_told_of_each_other(
     broker: Broker, dial: Dial, talk: BrokerTalk, group: str
 ) -> None:
     await talk.beat(group, "T", client_id="one", message_model=MessageModel.BROADCASTING)
-    await dial(broker).beat(group, "T", client_id="two", message_model=MessageModel.BROADCASTING)
+    await dial(broker.address).beat(group, "T", client_id="two", message_model=MessageModel.BROADCASTING)
     assert await members(talk, group) == ["one", "two"]
     assert talk.told.empty()
 
@@ -116,7 +113,7 @@ async def test_a_group_may_be_told_nothing(broker: Broker, dial: Dial, talk: Bro
     config = SubscriptionGroupConfig(group, notify_consumer_ids_changed_enable=False)
     await talk.must(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, None, config.encode())
     await talk.beat(group, "T", client_id="one")
-    await dial(broker).beat(group, "T", client_id="two")
+    await dial(broker.address).beat(group, "T", client_id="two")
     assert await members(talk, group) == ["one", "two"]
     assert talk.told.empty()
 
@@ -163,7 +160,7 @@ async def test_an_absent_consumer_group_is_not_online(talk: BrokerTalk, group: s
 
 async def test_producers_come_and_go(broker: Broker, dial: Dial, talk: BrokerTalk, group: str) -> None:
     heartbeat = HeartbeatData("producer@1", producer_data_set=(ProducerData(group),))
-    other = dial(broker)
+    other = dial(broker.address)
     await other.must(RequestCode.HEART_BEAT, None, heartbeat.encode())
     answer = await talk.must(RequestCode.GET_PRODUCER_CONNECTION_LIST, GetProducerConnectionList(group))
     assert [one.client_id for one in ProducerConnection.decode(answer.body).connection_set] == ["producer@1"]
@@ -173,9 +170,9 @@ async def test_producers_come_and_go(broker: Broker, dial: Dial, talk: BrokerTal
 
 
 @pytest.mark.slow
-async def test_a_silent_client_is_forgotten_and_the_others_are_told(cluster: Cluster) -> None:
+async def test_a_silent_client_is_forgotten_and_the_others_are_told(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, channelExpiredTimeout="5000")
-    silent, living = BrokerTalk(broker.address), BrokerTalk(broker.address)
+    silent, living = dial(broker.address), dial(broker.address)
     await silent.beat("G", "T", client_id="silent")
     await living.beat("G", "T", client_id="living")
 
@@ -184,5 +181,3 @@ async def test_a_silent_client_is_forgotten_and_the_others_are_told(cluster: Clu
         return await members(living, "G") == ["living"]
 
     await eventually(is_gone, 30)
-    await silent.close()
-    await living.close()

@@ -7,7 +7,7 @@ import asyncio
 import msgspec
 import pytest
 
-from rocket_testing.broker_talk import BrokerTalk, send_header
+from rocket_testing.broker_talk import BrokerTalk, Dial, send_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.waiting import eventually
 from rocket_wire import message_id, properties, record
@@ -74,36 +74,35 @@ async def test_a_level_that_is_no_number_is_illegal(talk: BrokerTalk, topic: str
     assert answer.code == ResponseCode.MESSAGE_ILLEGAL
 
 
-async def test_a_delay_of_one_long_level_holds_up_no_other(cluster: Cluster) -> None:
+async def test_a_delay_of_one_long_level_holds_up_no_other(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, messageDelayLevel="1h 1s")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", b"in an hour", DELAY="1")
     await talk.send("T", b"soon", DELAY="2")
     assert [message.body for message in await talk.pull_all("T", count=1)] == [b"soon"]
-    await talk.close()
 
 
-async def test_delays_go_on_over_a_restart_and_nothing_comes_twice(cluster: Cluster) -> None:
+async def test_delays_go_on_over_a_restart_and_nothing_comes_twice(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, messageDelayLevel="1s 3s")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", b"before", DELAY="1")
     await talk.send("T", b"after", DELAY="2")
     await talk.pull_all("T", count=1)
     await asyncio.to_thread(broker.restart)
     assert [message.body for message in await talk.pull_all("T", count=2)] == [b"before", b"after"]
     assert '"offsetTable":{1:1' in (broker.store / "config" / "delayOffset.json").read_text()
-    await talk.close()
 
 
-async def test_a_message_that_was_due_while_the_broker_was_killed_comes_after_its_start(cluster: Cluster) -> None:
+async def test_a_message_that_was_due_while_the_broker_was_killed_comes_after_its_start(
+    cluster: Cluster, dial: Dial
+) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, messageDelayLevel="1s")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", b"later", DELAY="1")
     await asyncio.to_thread(broker.kill)
     await asyncio.sleep(1.1)
     await asyncio.to_thread(broker.start)
     assert [message.body for message in await talk.pull_all("T", count=1)] == [b"later"]
-    await talk.close()
 
 
 async def test_a_delayed_message_for_a_topic_that_was_deleted_does_not_stop_those_behind_it(
@@ -237,20 +236,19 @@ async def test_the_broker_counts_how_often_it_was_tried(
     assert "DELAY" not in pairs_of(message)
 
 
-async def test_retries_of_a_read_only_broker_are_refused(cluster: Cluster) -> None:
+async def test_retries_of_a_read_only_broker_are_refused(cluster: Cluster, dial: Dial) -> None:
     broker: Broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, UpdateAndCreateTopic("T", "TBW102", 1, 1, 6, "SINGLE_TAG"))
     await talk.send("T")
     message = await one(talk, "T")
     await talk.must(RequestCode.UPDATE_BROKER_CONFIG, None, b"brokerPermission=4")
     assert (await back(talk, message, "G")).code == ResponseCode.NO_PERMISSION
-    await talk.close()
 
 
-async def test_every_level_saves_how_far_it_came(cluster: Cluster) -> None:
+async def test_every_level_saves_how_far_it_came(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, messageDelayLevel="1s", flushDelayOffsetInterval="50")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", DELAY="1")
     await talk.pull_all("T", count=1)
     path = broker.store / "config" / "delayOffset.json"
@@ -259,4 +257,3 @@ async def test_every_level_saves_how_far_it_came(cluster: Cluster) -> None:
     await asyncio.to_thread(broker.start)
     await talk.send("T", b"second", DELAY="1")
     assert [message.body for message in await talk.pull_all("T", count=2)] == [b"body", b"second"]
-    await talk.close()

@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial
 from rocket_testing.cluster import Cluster
 from rocket_testing.waiting import eventually
 from rocket_wire.bodies.body import MessageQueue
@@ -84,9 +84,9 @@ async def test_a_commit_below_zero_is_refused(
     assert await talk.offset(group, topic) is None
 
 
-async def test_offsets_are_in_the_file_soon_after_the_commit(cluster: Cluster) -> None:
+async def test_offsets_are_in_the_file_soon_after_the_commit(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, flushConsumerOffsetInterval="20")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T")
     await talk.beat("G", "T")
     await talk.commit("G", "T", 0, 7)
@@ -95,7 +95,6 @@ async def test_offsets_are_in_the_file_soon_after_the_commit(cluster: Cluster) -
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
     assert await talk.offset("G", "T") == 7
-    await talk.close()
 
 
 # -- a queue's offsets -------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.broker_talk import BrokerTalk, Dial
 from rocket_testing.cluster import Broker, Cluster, OurServers, console_script
 from rocket_testing.ports import free_broker_port, free_port
 from rocket_testing.process import ServerFailed
@@ -183,9 +183,9 @@ async def content(talk: BrokerTalk) -> list[tuple[int, int, bytes]]:
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])
-async def test_every_acknowledged_message_outlives_the_process(cluster: Cluster, end: str) -> None:
+async def test_every_acknowledged_message_outlives_the_process(cluster: Cluster, end: str, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, mappedFileSizeCommitLog="65536")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     acknowledged = []
     for life in range(3):
         acknowledged += await fill(talk, 200, begin=200 * life)
@@ -194,12 +194,11 @@ async def test_every_acknowledged_message_outlives_the_process(cluster: Cluster,
         assert sorted(await content(talk)) == sorted(acknowledged)
     assert (await talk.pull("T", 0, 0, tags="Tag1")).code == 0
     assert len(list((broker.store / "commitlog").iterdir())) > 1
-    await talk.close()
 
 
-async def test_messages_under_way_at_a_kill_are_there_or_not_but_never_half(cluster: Cluster) -> None:
+async def test_messages_under_way_at_a_kill_are_there_or_not_but_never_half(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T", b"first")
     acknowledged: list[int] = []
 
@@ -221,12 +220,11 @@ async def test_messages_under_way_at_a_kill_are_there_or_not_but_never_half(clus
     assert [message.queue_offset for message in messages] == list(range(len(messages)))
     assert max(acknowledged) < len(messages)
     assert (await talk.send("T")).queue_offset == len(messages)
-    await talk.close()
 
 
-async def test_ids_and_keys_find_their_messages_after_a_kill(cluster: Cluster) -> None:
+async def test_ids_and_keys_find_their_messages_after_a_kill(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     sent = await talk.send("T", b"body", KEYS="k")
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
@@ -235,12 +233,11 @@ async def test_ids_and_keys_find_their_messages_after_a_kill(cluster: Cluster) -
     by_key = await talk.must(RequestCode.QUERY_MESSAGE, QueryMessage("T", "k", 32, 0, 2**62))
     assert by_id.body == by_key.body
     assert record.decode(by_id.body).body == b"body"
-    await talk.close()
 
 
-async def test_a_torn_tail_is_cut_and_offsets_go_on(cluster: Cluster) -> None:
+async def test_a_torn_tail_is_cut_and_offsets_go_on(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     for number in range(5):
         last = await talk.send("T", b"%d" % number)
     await asyncio.to_thread(broker.kill)
@@ -252,30 +249,29 @@ async def test_a_torn_tail_is_cut_and_offsets_go_on(cluster: Cluster) -> None:
     assert (await talk.pull("T", 0, 0)).bodies == [b"0", b"1", b"2", b"3"]
     assert (await talk.send("T", b"again")).queue_offset == 4
     assert (await talk.pull("T", 0, 4)).bodies == [b"again"]
-    await talk.close()
 
 
-async def test_a_new_topic_and_its_queues_outlive_a_kill_right_after_the_first_send(cluster: Cluster) -> None:
+async def test_a_new_topic_and_its_queues_outlive_a_kill_right_after_the_first_send(
+    cluster: Cluster, dial: Dial
+) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     for number in range(3):
         await talk.send(f"T{number}", b"only")
         await asyncio.to_thread(broker.kill)
         await asyncio.to_thread(broker.start)
         assert (await talk.pull(f"T{number}", 0, 0)).bodies == [b"only"]
-    await talk.close()
 
 
-async def test_a_synchronous_flush_is_on_the_disk_when_it_is_answered(cluster: Cluster) -> None:
+async def test_a_synchronous_flush_is_on_the_disk_when_it_is_answered(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, flushDiskType="SYNC_FLUSH")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     sent = await asyncio.gather(*(talk.send("T", b"%d" % number) for number in range(100)))
     assert {answer.code for answer in sent} == {0}
     answer = await talk.must(RequestCode.GET_MAX_OFFSET, GetMaxOffset("T", 0))
     assert answer.fields()["offset"] == "100"
     table = json.loads((await talk.must(RequestCode.GET_BROKER_RUNTIME_INFO)).body)["table"]
     assert table["remainHowManyDataToFlush"] == "0 B"
-    await talk.close()
 
 
 def test_the_broker_runs_as_a_module_too(tmp_path: Path) -> None:

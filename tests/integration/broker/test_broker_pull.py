@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Pulled, pull_header
+from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial, Pulled, pull_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_wire import record
 from rocket_wire.bodies.groups import SubscriptionGroupConfig
@@ -263,34 +263,33 @@ async def test_a_pull_held_for_a_tag_learns_at_its_end_what_it_may_skip(talk: Br
     assert (pulled.code, pulled.header.next_begin_offset) == (20, 1)
 
 
-async def test_every_pull_that_waits_for_a_queue_gets_the_message(broker: Broker, talk: BrokerTalk, topic: str) -> None:
+async def test_every_pull_that_waits_for_a_queue_gets_the_message(
+    broker: Broker, talk: BrokerTalk, topic: str, dial: Dial
+) -> None:
     await talk.send(topic, queue_id=1)
-    others = [BrokerTalk(broker.address) for _ in range(5)]
+    others = [dial(broker.address) for _ in range(5)]
     pulls = [await held(other, topic, 0, group=f"G{number}") for number, other in enumerate(others)]
     await talk.send(topic, b"for all")
     assert [await bodies_of(pulling) for pulling in pulls] == [[b"for all"]] * 5
-    for other in others:
-        await other.close()
 
 
 async def test_no_wake_up_is_lost_when_send_and_pull_come_at_the_same_moment(
-    broker: Broker, talk: BrokerTalk, topic: str
+    broker: Broker, talk: BrokerTalk, topic: str, dial: Dial
 ) -> None:
     await talk.send(topic, queue_id=1)
-    other = BrokerTalk(broker.address)
+    other = dial(broker.address)
     for offset in range(100):
         pulling = asyncio.ensure_future(talk.pull(topic, 0, offset, suspend_ms=LONG_MS))
         sending = asyncio.ensure_future(other.send(topic, b"%d" % offset))
         pulled, _ = await asyncio.wait_for(asyncio.gather(pulling, sending), DEADLINE)
         assert pulled.bodies == [b"%d" % offset]
-    await other.close()
 
 
 async def test_a_client_that_leaves_while_its_pull_is_held_disturbs_nobody(
-    broker: Broker, talk: BrokerTalk, topic: str
+    broker: Broker, talk: BrokerTalk, topic: str, dial: Dial
 ) -> None:
     await talk.send(topic, queue_id=1)
-    other = BrokerTalk(broker.address)
+    other = dial(broker.address)
     pulling = await held(other, topic, 0)
     await other.close()
     await asyncio.gather(pulling, return_exceptions=True)
@@ -298,20 +297,18 @@ async def test_a_client_that_leaves_while_its_pull_is_held_disturbs_nobody(
     assert (await talk.pull(topic, 0, 0)).bodies == [b"for who stayed"]
 
 
-async def test_a_broker_without_long_polling_holds_a_pull_for_its_own_short_time(cluster: Cluster) -> None:
+async def test_a_broker_without_long_polling_holds_a_pull_for_its_own_short_time(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, longPollingEnable="false", shortPollingTimeMills="50")
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T")
     assert (await asyncio.wait_for(talk.pull("T", 0, 1, suspend_ms=LONG_MS), DEADLINE)).code == 19
-    await talk.close()
 
 
-async def test_a_broker_that_stops_answers_the_pulls_that_it_holds(cluster: Cluster) -> None:
+async def test_a_broker_that_stops_answers_the_pulls_that_it_holds(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker)
-    talk = BrokerTalk(broker.address)
+    talk = dial(broker.address)
     await talk.send("T")
     pulling = asyncio.ensure_future(talk.pull("T", 0, 1, suspend_ms=LONG_MS))
     await talk.must(RequestCode.GET_MAX_OFFSET, GetMaxOffset("T", 0))
     await asyncio.to_thread(broker.stop)
     assert (await asyncio.wait_for(pulling, DEADLINE)).code == 19
-    await talk.close()

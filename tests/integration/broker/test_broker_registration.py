@@ -23,32 +23,28 @@ Listen = Callable[[Talk], Awaitable[str]]
 
 async def brokers(namesrv: Namesrv) -> dict[int, str]:
     """Addresses of broker-a by id, as this name server tells them."""
-    talk = BrokerTalk(namesrv.address)
-    answer = await talk.must(RequestCode.GET_BROKER_CLUSTER_INFO)
-    await talk.close()
+    async with BrokerTalk(namesrv.address) as talk:
+        answer = await talk.must(RequestCode.GET_BROKER_CLUSTER_INFO)
     known = ClusterInfo.decode(answer.body).broker_addr_table.get("broker-a")
     return dict(known.broker_addrs) if known is not None else {}
 
 
 async def knows(namesrv: Namesrv, topic: str) -> bool:
-    talk = BrokerTalk(namesrv.address)
-    answer = await talk.ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, GetRouteinfoByTopic(topic, True))
-    await talk.close()
+    async with BrokerTalk(namesrv.address) as talk:
+        answer = await talk.ask(RequestCode.GET_ROUTEINFO_BY_TOPIC, GetRouteinfoByTopic(topic, True))
     return answer.code == 0 and bool(TopicRouteData.decode(answer.body).queue_datas)
 
 
 async def create(broker: Broker, topic: str) -> None:
-    talk = BrokerTalk(broker.address)
-    header = UpdateAndCreateTopic(topic, "TBW102", 4, 4, 6, "SINGLE_TAG")
-    await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, header)
-    await talk.close()
+    async with BrokerTalk(broker.address) as talk:
+        header = UpdateAndCreateTopic(topic, "TBW102", 4, 4, 6, "SINGLE_TAG")
+        await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, header)
 
 
 async def is_served(broker: Broker) -> bool:
     """Whether the broker takes a message."""
-    talk = BrokerTalk(broker.address)
-    sent = await talk.send("T")
-    await talk.close()
+    async with BrokerTalk(broker.address) as talk:
+        sent = await talk.send("T")
     return sent.code == 0
 
 
@@ -208,23 +204,21 @@ async def test_name_servers_may_change_while_the_broker_runs(cluster: Cluster) -
     broker = await asyncio.to_thread(cluster.add_broker)
     namesrv = await asyncio.to_thread(cluster.add_namesrv)
     assert await brokers(namesrv) == {}
-    talk = BrokerTalk(broker.address)
-    await talk.must(RequestCode.UPDATE_BROKER_CONFIG, None, f"namesrvAddr={namesrv.address}".encode())
+    async with BrokerTalk(broker.address) as talk:
+        await talk.must(RequestCode.UPDATE_BROKER_CONFIG, None, f"namesrvAddr={namesrv.address}".encode())
 
-    async def is_known() -> bool:
-        return await brokers(namesrv) == {0: broker.address}
+        async def is_known() -> bool:
+            return await brokers(namesrv) == {0: broker.address}
 
-    await eventually(is_known, DEADLINE)
-    await talk.close()
+        await eventually(is_known, DEADLINE)
 
 
 async def test_a_deleted_topic_is_not_registered_again(cluster: Cluster) -> None:
     namesrv = await asyncio.to_thread(cluster.add_namesrv)
     broker = await asyncio.to_thread(cluster.add_broker)
     await create(broker, "Doomed")
-    talk = BrokerTalk(broker.address)
-    await talk.must(RequestCode.DELETE_TOPIC_IN_BROKER, DeleteTopicInBroker("Doomed"))
-    await talk.close()
+    async with BrokerTalk(broker.address) as talk:
+        await talk.must(RequestCode.DELETE_TOPIC_IN_BROKER, DeleteTopicInBroker("Doomed"))
     await asyncio.to_thread(namesrv.restart)
 
     async def is_back() -> bool:
@@ -236,7 +230,6 @@ async def test_a_deleted_topic_is_not_registered_again(cluster: Cluster) -> None
 
 
 async def ask_topic(broker: Broker, topic: str) -> int:
-    talk = BrokerTalk(broker.address)
-    answer = await talk.ask(RequestCode.GET_TOPIC_CONFIG, GetTopicConfig(topic))
-    await talk.close()
+    async with BrokerTalk(broker.address) as talk:
+        answer = await talk.ask(RequestCode.GET_TOPIC_CONFIG, GetTopicConfig(topic))
     return answer.code

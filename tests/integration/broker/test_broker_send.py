@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from rocket_testing.broker_talk import BrokerTalk, send_header
+from rocket_testing.broker_talk import BrokerTalk, Dial, send_header
 from rocket_testing.cluster import Broker
 from rocket_wire import message_id, properties, record
 from rocket_wire.bodies.topics import TopicConfig
@@ -46,16 +46,15 @@ def check_answer(answer: Command, broker: Broker) -> tuple[int, int]:
 @pytest.mark.parametrize("serialize", SerializeType)
 @pytest.mark.parametrize("code", [RequestCode.SEND_MESSAGE, RequestCode.SEND_MESSAGE_V2])
 async def test_a_send_is_answered_with_all_that_clients_need(
-    broker: Broker, topic: str, code: RequestCode, serialize: SerializeType
+    broker: Broker, topic: str, code: RequestCode, serialize: SerializeType, dial: Dial
 ) -> None:
-    talk = BrokerTalk(broker.address, serialize)
+    talk = dial(broker.address, serialize)
     header = long_header(topic, 2) if code is RequestCode.SEND_MESSAGE else send_header(topic, 2)
     for offset in range(3):
         answer = await talk.ask(code, header, b"body %d" % offset)
         assert check_answer(answer, broker) == (2, offset)
     messages = await talk.pull_all(topic, 2, count=3)
     assert [message.body for message in messages] == [b"body 0", b"body 1", b"body 2"]
-    await talk.close()
 
 
 async def test_the_record_has_what_was_sent(talk: BrokerTalk, broker: Broker, topic: str) -> None:
@@ -194,13 +193,12 @@ async def test_the_brokers_own_topics_take_no_sends_and_are_not_made_by_one(talk
     assert (await talk.ask(RequestCode.GET_TOPIC_CONFIG, GetTopicConfig(topic))).code == before
 
 
-async def test_the_vip_port_takes_sends_and_no_pulls(broker: Broker, talk: BrokerTalk, topic: str) -> None:
-    vip = BrokerTalk(f"127.0.0.1:{broker.port - 2}")
+async def test_the_vip_port_takes_sends_and_no_pulls(broker: Broker, talk: BrokerTalk, topic: str, dial: Dial) -> None:
+    vip = dial(f"127.0.0.1:{broker.port - 2}")
     await vip.send(topic, b"fast")
     assert (await talk.pull(topic, 0, 0)).bodies == [b"fast"]
     answer = await vip.ask(RequestCode.PULL_MESSAGE)
     assert answer.code == ResponseCode.REQUEST_CODE_NOT_SUPPORTED
-    await vip.close()
 
 
 async def test_a_message_of_the_largest_size_passes_and_one_byte_more_does_not(talk: BrokerTalk, topic: str) -> None:

@@ -116,6 +116,24 @@ async def test_queues_go_in_order_to_a_second_member_and_back(namesrv: str, topi
     assert order == {str(key): list(range(50)) for key in range(4)}
 
 
+async def test_leaving_by_an_exception_is_quick_and_gives_the_message_and_the_lock_back(
+    namesrv: str, topic: str, group: str
+) -> None:
+    async def receive_and_fail() -> None:
+        async with PushConsumer(namesrv, group, orderly=True) as consumer:
+            await consumer.subscribe(topic)
+            await send_in_order(namesrv, topic, keys=1, each=1)
+            async with asyncio.timeout(PATIENCE):
+                async for _ in consumer:
+                    raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await receive_and_fail()
+    async with asyncio.timeout(10), PushConsumer(namesrv, group, orderly=True) as consumer:
+        await consumer.subscribe(topic)
+        assert (await consumer.receive()).text == "0:0"
+
+
 def own_offsets(folder: Path, name: str) -> ConsumerSettings:
     return ConsumerSettings(offset_folder=folder, instance_name=name)
 

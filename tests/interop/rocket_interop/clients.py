@@ -46,12 +46,16 @@ class Build(Protocol):
 
 @dataclass(frozen=True)
 class Client:
-    """A row of the table: a program, the options that it runs with, and the scenarios that it can play."""
+    """A row of the table: a program, the options that it runs with, and the scenarios that it can play.
+
+    `commit_seconds`: a consumer that stops sooner after its last message than this may lose what it has to commit.
+    """
 
     name: str
     build: Build
     scenarios: tuple[str, ...]
     options: tuple[str, ...] = ()
+    commit_seconds: float = 0
 
     def command(self, arguments: dict[str, str]) -> list[str]:
         return self.build.command(self.options) + [f"{name}={value}" for name, value in arguments.items()]
@@ -135,7 +139,10 @@ def all_clients() -> list[Client]:
         clients.append(
             Client(f"java-{version}-binary", java, ("sync", "oneway", "batch", "pull", "clustering", "retry"), binary)
         )
-    clients.append(Client("go", GoBuild(), (*SENDS, "batch", "lite", *CONSUMES)))
+    # This one commits at its stop and closes its connections at once, with answers to its pulls unread: the system
+    # then resets the connection, and commits that the broker has not read yet are gone. It commits by the clock as well,
+    # from its tenth second on.
+    clients.append(Client("go", GoBuild(), (*SENDS, "batch", "lite", *CONSUMES), commit_seconds=11))
     clients.append(Client("cpp", CppBuild(), (*SENDS, *CONSUMES)))
     return clients
 

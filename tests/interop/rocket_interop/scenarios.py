@@ -179,6 +179,7 @@ async def restart(stage: Stage) -> Faults:
     await producer.send(first)
     before = await stage.consumer()
     await stage.arrival(first, before)
+    await asyncio.sleep(stage.client.commit_seconds)
     await before.stop()
     await producer.send(second)
     after = await stage.consumer()

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from rocket_net.client import Client
 from rocket_net.connection import Connection
@@ -50,6 +50,12 @@ class Pulled(NamedTuple):
         return [message.body for message in self.messages]
 
 
+class Dial(Protocol):
+    """Makes connections that are closed with the test."""
+
+    def __call__(self, address: str, serialize: SerializeType = SerializeType.JSON) -> BrokerTalk: ...
+
+
 class BrokerTalk:
     """One client's connection to a broker. `told` has the groups that the broker says have changed."""
 
@@ -57,6 +63,12 @@ class BrokerTalk:
         self.address = address
         self.told: asyncio.Queue[str] = asyncio.Queue()
         self._client = Client({RequestCode.NOTIFY_CONSUMER_IDS_CHANGED: self._notified}, serialize=serialize)
+
+    async def __aenter__(self) -> BrokerTalk:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
 
     async def close(self) -> None:
         await self._client.close()

@@ -7,6 +7,7 @@ place or its order, and that nothing was invented.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +38,14 @@ class Stored(NamedTuple):
     body: bytes
 
 
+class Acknowledged(NamedTuple):
+    """What a sender was told: a status (0, or 10, 11, 12 where it is stored less safely than asked), and where."""
+
+    status: int
+    place: Place
+    offset: int
+
+
 Queues = Mapping[Place, Sequence[Stored]]
 
 
@@ -46,10 +55,7 @@ class Ledger:
 
     #: Every message that was ever handed to a connection.
     sent: dict[Key, bytes] = field(default_factory=dict)
-    #: Where the acknowledged ones are, in the order of their acknowledgements.
-    acknowledged: dict[Key, tuple[Place, int]] = field(default_factory=dict)
-    #: How often each status came with an acknowledgement.
-    statuses: Counter[int] = field(default_factory=Counter)
+    acknowledged: dict[Key, Acknowledged] = field(default_factory=dict)
     #: What senders saw instead of an acknowledgement, such as "ConnectionLost" or "code 1".
     refusals: Counter[str] = field(default_factory=Counter)
     #: Senders that may store a message twice, since they send again what was not answered.
@@ -59,8 +65,17 @@ class Ledger:
         self.sent[key] = body
 
     def note_acknowledged(self, key: Key, status: int, place: Place, offset: int) -> None:
-        self.acknowledged[key] = place, offset
-        self.statuses[status] += 1
+        self.acknowledged[key] = Acknowledged(status, place, offset)
+
+    @property
+    def statuses(self) -> Counter[int]:
+        """How many messages were acknowledged with each status."""
+        return Counter(each.status for each in self.acknowledged.values())
+
+    def safe(self) -> Ledger:
+        """The same, but only what was acknowledged with status 0 counts as acknowledged."""
+        kept = {key: each for key, each in self.acknowledged.items() if each.status == 0}
+        return dataclasses.replace(self, acknowledged=kept)
 
     def faults(self, found: Queues) -> list[str]:
         """What contradicts this ledger in all the queues' messages. Empty: all is well."""
@@ -86,9 +101,9 @@ class Ledger:
     def _losses(self, found: Queues) -> Iterator[str]:
         bodies = {(place, each.offset): each.body for place, messages in found.items() for each in messages}
         lost = []
-        for key, where in self.acknowledged.items():
-            if (body := bodies.get(where)) != self.sent[key]:
-                lost.append(f"{key} at {where} ({'absent' if body is None else f'holds {body[:40]!r}'})")
+        for key, (_, place, offset) in self.acknowledged.items():
+            if (body := bodies.get((place, offset))) != self.sent[key]:
+                lost.append(f"{key} at {place} {offset} ({'absent' if body is None else f'holds {body[:40]!r}'})")
         yield from _few(lost, f"of {len(self.acknowledged)} acknowledged messages are not where they were stored")
 
     def _repetitions(self, found: Queues) -> Iterator[str]:
@@ -101,7 +116,7 @@ class Ledger:
     def _disorder(self) -> Iterator[str]:
         """One sender's messages of one queue stand there in the order in which it sent them."""
         queues: defaultdict[tuple[str, Place], list[tuple[int, int]]] = defaultdict(list)
-        for key, (place, offset) in self.acknowledged.items():
+        for key, (_, place, offset) in self.acknowledged.items():
             queues[key.sender, place].append((offset, key.number))
         for (sender, place), pairs in queues.items():
             numbers = [number for _, number in sorted(pairs)]

@@ -29,7 +29,8 @@ from rocket_wire.frame import SerializeType
 from rocket_wire.headers.offsets import GetMaxOffset
 from rocket_wire.headers.send import SendMessageAnswer
 
-QUEUES = 3
+#: As many as a producer asks for when its first send makes the topic.
+QUEUES = 4
 TOPIC = "Ledger"
 
 #: Seconds that a raw sender waits for an answer, and rests after a failure.
@@ -93,7 +94,7 @@ class RawSender:
         header = send_header(place.topic, place.queue_id)
         if self._batch == 1:
             return await self._talk.ask(RequestCode.SEND_MESSAGE_V2, header, bodies[0], _ANSWER_SECONDS)
-        body = record.join_batch([record.BatchItem(0, body, b"") for body in bodies])
+        body = record.join_batch([record.BatchItem(body, b"") for body in bodies])
         return await self._talk.ask(RequestCode.SEND_BATCH_MESSAGE, header, body, _ANSWER_SECONDS)
 
 

@@ -63,6 +63,11 @@ class Arrivals:
                 if offset >= waiting.offset and (waiting.tags is None or tags_code in waiting.tags):
                     _wake(waiting)
 
+    def wake(self, topic: str, queue_id: int) -> None:
+        """Wakes every pull of a queue: there is something else to tell it."""
+        for waiting in self._waiting.get((topic, queue_id), ()):
+            _wake(waiting)
+
     def close(self) -> None:
         """Wakes everybody: the broker stops."""
         self._closed = True

@@ -23,10 +23,26 @@ class ConsumerOffsets:
         self.version = DataVersion()
         self.changed = False
         self._now_ms = now_ms
+        self._resets: dict[tuple[str, int], int] = {}
 
     def commit(self, group: str, topic: str, queue_id: int, offset: int) -> None:
-        """Records the group's next offset. It may go back: a reset does that."""
+        """Records the group's next offset, unless an administrator's reset is still on its way to the consumer."""
         key = f"{topic}{_SEPARATOR}{group}"
+        if self._resets and (key, queue_id) in self._resets:
+            return
+        self._set(key, queue_id, offset)
+
+    def reset(self, group: str, topic: str, queue_id: int, offset: int) -> None:
+        """Sets the group's next offset against what its consumers commit; their next pull takes it (`take_reset`)."""
+        key = f"{topic}{_SEPARATOR}{group}"
+        self._resets[key, queue_id] = offset
+        self._set(key, queue_id, offset)
+
+    def take_reset(self, group: str, topic: str, queue_id: int) -> int | None:
+        """The offset that a consumer has to be told, once; None where it may go on."""
+        return self._resets.pop((f"{topic}{_SEPARATOR}{group}", queue_id), None) if self._resets else None
+
+    def _set(self, key: str, queue_id: int, offset: int) -> None:
         queues = self.table.get(key)
         if queues is None:
             queues = self.table[key] = {}

@@ -109,6 +109,12 @@ class Assignment:
             if queue.broker_name in broker_names:
                 intake.locked_until = min(intake.locked_until, now)
 
+    @property
+    def lacks_locks(self) -> bool:
+        """Whether a queue stands still because its lock is to be renewed first."""
+        now = asyncio.get_running_loop().time()
+        return self._locks is not None and any(intake.locked_until <= now for intake in self.intakes.values())
+
     async def close(self) -> None:
         """Gives everything up; what is still in hand comes again."""
         self._closing = True

@@ -10,6 +10,7 @@ you hold (221), what are you doing (307).
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Iterable
 from enum import Enum
@@ -52,6 +53,9 @@ from rocket_wire.headers.offsets import GetConsumerStatusFromClient, ResetConsum
 log = logging.getLogger("rocket.client")
 
 _HALF_AN_HOUR: Final = 30 * 60 * 1000
+#: How soon locks are asked for again after a lost connection, at first and at last, seconds.
+_FIRST_LOCK_RETRY: Final = 0.2
+_LAST_LOCK_RETRY: Final = 2.0
 
 
 class Model(Enum):
@@ -260,6 +264,14 @@ class GroupMember:
             except RocketError as error:
                 log.info("the broker will notice by itself that we left: %s", error)
 
+    async def _recover_locks(self) -> None:
+        """Asks until the broker is back: its orderly queues stand still meanwhile."""
+        pause = _FIRST_LOCK_RETRY
+        while self.instance.is_open and self.assignment.lacks_locks:
+            await self._renew_locks()
+            await asyncio.sleep(pause)
+            pause = min(pause * 2, _LAST_LOCK_RETRY)
+
     async def _renew_locks(self) -> None:
         if not await self.assignment.renew_locks():
             self.rebalance.soon()
@@ -282,7 +294,7 @@ class GroupMember:
         self._rebalance.quiet()
         if self.role.orderly and self.role.shares:
             self._assignment.distrust_locks(names)
-            self.instance.background.start(self._renew_locks(), "lock renewal after a lost connection")
+            self.instance.background.start(self._recover_locks(), "lock renewal after a lost connection")
 
     def _moved(self, intake: Intake) -> None:
         self.instance.background.start(self.assignment.commit(), f"commit of {queue_text(intake.queue)}")

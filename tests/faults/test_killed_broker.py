@@ -12,14 +12,14 @@ from rocket_testing.ledger import Ledger
 from rocket_testing.senders import ClientSender, RawSender, Sender, acknowledged, sending, stored
 
 
-def everybody(cluster: Cluster, broker: Broker) -> list[Sender]:
-    """One of each kind of sender."""
+def everybody(cluster: Cluster, broker: Broker, suffix: str = "") -> list[Sender]:
+    """One of each kind of sender; each name sends in one run only."""
     return [
-        RawSender("raw", broker.address),
-        RawSender("raw-batch", broker.address, batch=5),
-        ClientSender("client", cluster.namesrv),
-        ClientSender("client-once", cluster.namesrv, retries=0),
-        ClientSender("client-batch", cluster.namesrv, batch=3),
+        RawSender(f"raw{suffix}", broker.address),
+        RawSender(f"raw-batch{suffix}", broker.address, batch=5),
+        ClientSender(f"client{suffix}", cluster.namesrv),
+        ClientSender(f"client-once{suffix}", cluster.namesrv, retries=0),
+        ClientSender(f"client-batch{suffix}", cluster.namesrv, batch=3),
     ]
 
 
@@ -75,8 +75,8 @@ async def test_a_master_killed_many_times_loses_nothing_acknowledged(
 async def kill_while_starting(cluster: Cluster, broker: Broker, rounds: int, seed: int) -> None:
     """Kills each of many starts at any moment of its recovery, with new messages in between."""
     chance, ledger = random.Random(seed), Ledger()
-    for _ in range(rounds):
-        async with sending(ledger, *everybody(cluster, broker)):
+    for number in range(rounds):
+        async with sending(ledger, *everybody(cluster, broker, suffix=str(number))):
             await acknowledged(ledger, more=200)
             await asyncio.to_thread(broker.kill)
         for _ in range(3):

@@ -30,6 +30,11 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.QUERY_CONSUMER_OFFSET, offset_headers.QueryConsumerOffset, offsets.query_consumer_offset),
     (Code.UPDATE_CONSUMER_OFFSET, offset_headers.UpdateConsumerOffset, offsets.update_consumer_offset),
     (Code.SEARCH_OFFSET_BY_TIMESTAMP, offset_headers.SearchOffsetByTimestamp, offsets.search_offset_by_timestamp),
+    (
+        Code.INVOKE_BROKER_TO_RESET_OFFSET,
+        offset_headers.InvokeBrokerToResetOffset,
+        offsets.invoke_broker_to_reset_offset,
+    ),
     (Code.GET_MAX_OFFSET, offset_headers.GetMaxOffset, offsets.get_max_offset),
     (Code.GET_MIN_OFFSET, offset_headers.GetMinOffset, offsets.get_min_offset),
     (Code.GET_EARLIEST_MSG_STORETIME, offset_headers.GetEarliestMsgStoretime, offsets.get_earliest_msg_storetime),

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
+
 from rocket_broker.state import Broker
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
+from rocket_wire.bodies.body import MessageQueue
+from rocket_wire.bodies.offsets import ResetOffsetBody
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
@@ -15,12 +19,15 @@ from rocket_wire.headers.offsets import (
     GetMaxOffsetAnswer,
     GetMinOffset,
     GetMinOffsetAnswer,
+    InvokeBrokerToResetOffset,
     QueryConsumerOffset,
     QueryConsumerOffsetAnswer,
     SearchOffsetByTimestamp,
     SearchOffsetByTimestampAnswer,
     UpdateConsumerOffset,
 )
+
+log = logging.getLogger("rocket.offsets")
 
 
 def query_consumer_offset(broker: Broker, header: QueryConsumerOffset, request: Command, _: Connection) -> Answer:
@@ -48,6 +55,39 @@ def update_consumer_offset(broker: Broker, header: UpdateConsumerOffset, request
         raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
     broker.offsets.commit(header.consumer_group, header.topic, header.queue_id, header.commit_offset)
     return request.reply()
+
+
+def invoke_broker_to_reset_offset(
+    broker: Broker, header: InvokeBrokerToResetOffset, request: Command, connection: Connection
+) -> Answer:
+    """Sends a group to other offsets: of one queue, or of all to a time. Consumers hear of it at their next pull."""
+    if not broker.config.settings.is_master:
+        raise RequestError(ResponseCode.SYSTEM_ERROR, "Can not reset offset in slave broker")
+    topic = broker.topics.get(header.topic)
+    if topic is None:
+        raise RequestError(ResponseCode.TOPIC_NOT_EXIST, f"Topic {header.topic} does not exist")
+    if header.group not in broker.groups.table:
+        raise RequestError(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, f"Group {header.group} does not exist")
+    queues = range(topic.read_queue_nums) if header.queue_id < 0 else (header.queue_id,)
+    table = {queue_id: _reset_to(broker, header, queue_id) for queue_id in queues}
+    log.info("%s resets group %s on topic %s to %s", connection.peer, header.group, header.topic, table)
+    for queue_id, offset in table.items():
+        broker.offsets.reset(header.group, header.topic, queue_id, offset)
+        broker.arrivals.wake(header.topic, queue_id)
+    name = broker.config.settings.broker_name
+    body = ResetOffsetBody({MessageQueue(header.topic, name, queue_id): offset for queue_id, offset in table.items()})
+    return request.reply(body=body.encode())
+
+
+def _reset_to(broker: Broker, header: InvokeBrokerToResetOffset, queue_id: int) -> int:
+    least = max(0, broker.store.min_offset(header.topic, queue_id))
+    most = broker.store.max_offset(header.topic, queue_id)
+    if header.queue_id >= 0 and header.offset is not None and header.offset != -1:
+        if not least <= header.offset <= most:
+            remark = f"Target offset {header.offset} not in consume queue range [{least}-{most}]"
+            raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
+        return header.offset
+    return most if header.timestamp < 0 else broker.store.offset_by_time(header.topic, queue_id, header.timestamp)
 
 
 def get_max_offset(broker: Broker, header: GetMaxOffset, request: Command, _: Connection) -> Answer:

@@ -57,6 +57,8 @@ def pull_message(broker: Broker, header: PullMessage, request: Command, connecti
     pull = _checked(broker, header, request)
     if header.sys_flag & flags.COMMIT_OFFSET and broker.config.settings.is_master and header.commit_offset >= 0:
         broker.offsets.commit(header.consumer_group, header.topic, header.queue_id, header.commit_offset)
+    if (moved := _reset(broker, pull)) is not None:
+        return moved
     got = _read(broker, pull)
     if got is None:
         return _cold(broker, pull)
@@ -75,10 +77,24 @@ def _arrival(broker: Broker, pull: _Pull) -> Awaitable[None]:
 
 async def _held(broker: Broker, pull: _Pull, arrival: Awaitable[None]) -> Reply:
     await arrival
+    if (moved := _reset(broker, pull)) is not None:
+        return moved
     got = _read(broker, pull)
     if got is None:
         return await _cold(broker, pull)
     return _answer(broker, pull, got, _code(broker, pull, got))
+
+
+def _reset(broker: Broker, pull: _Pull) -> Command | None:
+    """The answer that sends a consumer to the offset that an administrator chose; None where there is no such."""
+    header, store = pull.header, broker.store
+    offset = broker.offsets.take_reset(header.consumer_group, header.topic, header.queue_id)
+    if offset is None:
+        return None
+    least, most = store.min_offset(header.topic, header.queue_id), store.max_offset(header.topic, header.queue_id)
+    reply = pull.request.reply(PullMessageAnswer(0, offset, least, most))
+    reply.code, reply.remark = ResponseCode.PULL_OFFSET_MOVED, "OFFSET_RESET"
+    return reply
 
 
 async def _cold(broker: Broker, pull: _Pull) -> Reply:

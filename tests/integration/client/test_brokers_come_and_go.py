@@ -113,6 +113,33 @@ async def test_a_consumer_goes_on_after_its_broker_restarts_and_nothing_is_lost(
         await run
 
 
+async def test_queues_of_a_broker_that_is_away_are_kept_for_it_and_nothing_is_repeated(own_cluster: Cluster) -> None:
+    await start(own_cluster, brokers=2)
+    broker = own_cluster.brokers[0]
+    async with (
+        Admin(own_cluster.namesrv) as admin,
+        Producer(own_cluster.namesrv) as producer,
+        PushConsumer(own_cluster.namesrv, "g") as consumer,
+    ):
+        await admin.create_topic("T", queues=1)
+        await consumer.subscribe("T")
+        queue = MessageQueue("T", "broker-a", 0)
+        await producer.send(Message("T", "before"), queue=queue)
+        async with asyncio.timeout(PATIENCE):
+            await (await consumer.receive()).ack()
+            await asyncio.to_thread(broker.kill)  # so that what was acknowledged is not committed
+
+            async def is_gone() -> bool:
+                return "broker-a" not in (await consumer._member.instance.routes.refresh("T")).brokers
+
+            await eventually(is_gone)
+            await consumer._member.rebalance.once()
+            assert queue in consumer.queues
+            await asyncio.to_thread(broker.start)
+            await producer.send(Message("T", "after"), queue=queue, timeout=PATIENCE)
+            assert (await consumer.receive()).text == "after"
+
+
 async def test_a_failed_message_of_a_dead_broker_comes_again_by_way_of_another(own_cluster: Cluster) -> None:
     await start(own_cluster, brokers=2)
     async with (

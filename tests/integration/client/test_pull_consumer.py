@@ -80,7 +80,7 @@ async def test_without_auto_commit_only_commit_commits(namesrv: str, topic: str,
     ) as consumer:
         await consumer.assign([queue])
         await poll_all(consumer, 5)
-        await asyncio.sleep(0.3)
+        assert await consumer.poll(0.3) == []
         assert await consumer.committed(queue) in (None, 0)
         await consumer.commit()
         assert await consumer.committed(queue) == 5

@@ -140,7 +140,7 @@ def all_clients() -> list[Client]:
             Client(f"java-{version}-binary", java, ("sync", "oneway", "batch", "pull", "clustering", "retry"), binary)
         )
     # This one commits at its stop and closes its connections at once, with answers to its pulls unread: the system
-    # then resets the connection, and commits that the broker has not read yet are gone. It commits by the clock as well,
+    # then resets the connection, and commits that the broker has not read yet are gone. By the clock it commits too,
     # from its tenth second on.
     clients.append(Client("go", GoBuild(), (*SENDS, "batch", "lite", *CONSUMES), commit_seconds=11))
     clients.append(Client("cpp", CppBuild(), (*SENDS, *CONSUMES)))

@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .build
 COMPONENTS := wire net client namesrv broker operator cli
-SOURCES := $(COMPONENTS) tests benchmarks
+SOURCES := $(COMPONENTS) tests benchmarks examples
 
 .DEFAULT_GOAL := help
 .PHONY: help run demo test check format interop faults bench bench-compare lock clean

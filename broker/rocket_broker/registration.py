@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import zlib
 from collections.abc import Callable, Iterable
 from typing import Final
@@ -32,6 +33,11 @@ log = logging.getLogger("rocket.registration")
 _FIRST_PAUSE: Final = 0.2
 _LAST_PAUSE: Final = 5.0
 _UNREGISTER_SECONDS: Final = 2.0
+#: How long the registration of one topic may take. A connection that a firewall forgot shows by that; a whole
+#: registration has registerBrokerTimeoutMills, for which new topics would not be known.
+_SINGLE_TOPIC_SECONDS: Final = 5.0
+#: More topics that change at once are a whole registration.
+_MOST_SINGLE_TOPICS: Final = 16
 
 
 class Registration:
@@ -100,12 +106,24 @@ class Registration:
             link.connection_lost()
 
     async def register(self, address: str, since: int) -> int:
-        """Registers what changed after change number `since` (0: everything); returns the number it covers."""
-        settings, change = self._config.settings, self._change
-        names = [name for name, number in self._changed.items() if number > since] if since else self._topics.table
-        table = {name: config for name in names if (config := self._topics.get(name)) is not None}
-        if since and not table:
+        """Registers what changed after change number `since` (0: everything); returns the number it covers.
+
+        Changed topics go one by one: a name server that has forgotten this broker refuses a single topic, but would
+        take several for all there are.
+        """
+        change = self._change
+        changed = [name for name, number in self._changed.items() if number > since]
+        if not since or len(changed) > _MOST_SINGLE_TOPICS:
+            await self._register(address, self._topics.table)
             return change
+        for name in changed:
+            config = self._topics.get(name)
+            if config is not None:
+                await self._register(address, {name: config}, _SINGLE_TOPIC_SECONDS)
+        return change
+
+    async def _register(self, address: str, table: dict[str, TopicConfig], within: float = math.inf) -> None:
+        settings = self._config.settings
         wrapper = TopicConfigAndMappingSerializeWrapper(_permitted(settings, table), self._topics.version)
         body = RegisterBrokerBody(wrapper).encode()
         header = RegisterBroker(
@@ -116,12 +134,11 @@ class Registration:
             settings.broker_id,
             body_crc32=zlib.crc32(body) & 0x7FFFFFFF,
         )
-        timeout = settings.register_broker_timeout_mills / 1000
+        timeout = min(within, settings.register_broker_timeout_mills / 1000)
         reply = await self._client.call(address, request(RequestCode.REGISTER_BROKER, header, body), timeout)
         reply.raise_for_code()
         answer = reply.header(RegisterBrokerAnswer)
         self._on_master(answer.ha_server_addr or "", answer.master_addr or "")
-        return change
 
     @property
     def period_seconds(self) -> float:
@@ -167,7 +184,7 @@ class _Link:
             self._must_repeat = False  # a connection that is lost from here on sets it again
             try:
                 heard = await self._registration.register(self._address, since)
-            except (TransportError, RequestError) as error:
+            except Exception as error:
                 self._failed(error)
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, _LAST_PAUSE)
@@ -186,7 +203,9 @@ class _Link:
             return
 
     def _failed(self, error: Exception) -> None:
-        if not self._failing:
+        if not isinstance(error, (TransportError, RequestError)):  # a fault of ours, which must not end this task
+            log.error("registration with name server %s failed", self._address, exc_info=error)
+        elif not self._failing:
             log.warning("name server %s does not know this broker: %s; trying on", self._address, error)
         self._failing, self.is_registered, self._must_repeat = True, False, True
         self._progress.set()

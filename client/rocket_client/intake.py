@@ -31,7 +31,7 @@ from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.bodies.heartbeat import SubscriptionData
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command, request
-from rocket_wire.errors import RequestError
+from rocket_wire.errors import ProtocolError, RequestError
 from rocket_wire.headers.pull import COMMIT_OFFSET, SUBSCRIPTION, SUSPEND, PullMessage, PullMessageAnswer
 
 log = logging.getLogger("rocket.client")
@@ -184,7 +184,7 @@ class Intake:
             try:
                 await self._pull_once()
                 self._failures = 0
-            except (RocketError, RequestError) as error:
+            except Exception as error:  # whatever it is, the queue must go on being read
                 await self._recover(error)
 
     def _is_full(self) -> bool:
@@ -238,7 +238,9 @@ class Intake:
         around = self._around
         wanted = around.subscription(self.queue.topic)
         flags = SUSPEND | SUBSCRIPTION
-        if around.commits and self.commit_offset > 0 and address == self._master():
+        route = around.instance.routes.cached(self.queue.topic)
+        is_master = route is not None and address == route.master(self.queue.broker_name)
+        if around.commits and self.commit_offset > 0 and is_master:
             flags |= COMMIT_OFFSET
         return request(
             RequestCode.PULL_MESSAGE,
@@ -280,16 +282,11 @@ class Intake:
         others = [each for each in route.brokers.get(self.queue.broker_name, {}).values() if each != address]
         return others[0] if others else address
 
-    def _master(self) -> str | None:
-        for route in self._around.instance.routes.known:
-            if route.topic == self.queue.topic:
-                return route.master(self.queue.broker_name)
-        return None
-
-    async def _recover(self, error: RocketError | RequestError) -> None:
+    async def _recover(self, error: Exception) -> None:
         self._failures += 1
         level = logging.WARNING if self._failures == 1 else logging.DEBUG
-        log.log(level, "pull of %s failed, tried again: %s", queue_text(self.queue), error)
+        trace = None if isinstance(error, RocketError | RequestError | ProtocolError) else error
+        log.log(level, "pull of %s failed, tried again: %s", queue_text(self.queue), error, exc_info=trace)
         await asyncio.sleep(min(_LONGEST_PAUSE, 0.1 * 2**self._failures))
         try:
             await self._around.instance.routes.refresh(self.queue.topic)

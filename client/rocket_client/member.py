@@ -153,7 +153,7 @@ class GroupMember:
         self._heartbeat.start()
 
     def start_rebalancing(self) -> None:
-        """Takes part in sharing the queues out, rather than reading assigned ones."""
+        """Takes part in sharing the queues out, rather than reading assigned ones. May be called again."""
         self.rebalance.start(self.settings.rebalance_seconds)
 
     async def stop(self) -> None:
@@ -191,9 +191,14 @@ class GroupMember:
         except TopicNotFound as error:
             log.warning("%s. Its messages will come when it exists", error)
         self.subscriptions[topic] = wanted
+        self.start_rebalancing()
         await self._heartbeat.beat()
-        if not await rebalance.once():
-            rebalance.soon()
+        complete = False
+        try:
+            complete = await rebalance.once()
+        finally:
+            if not complete:
+                rebalance.soon()
 
     async def subscribe_retries(self) -> None:
         """Wants the group's own failed messages again."""

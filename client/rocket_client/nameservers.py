@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: How long a name server that failed is asked last, seconds.
 _AVOID_SECONDS: Final = 10.0
+#: How long another name server may take to contradict one that knows no such topic, seconds.
+_CONFIRM_SECONDS: Final = 0.5
 _ABSENT: Final = frozenset({ResponseCode.TOPIC_NOT_EXIST, ResponseCode.QUERY_NOT_FOUND})
 
 
@@ -54,6 +56,8 @@ class NameServers:
             if absent and self._is_avoided(address, loop.time()):
                 break
             within = max(0.05, (deadline - loop.time()) / (len(order) - tried))
+            if absent:
+                within = min(within, _CONFIRM_SECONDS)
             try:
                 answer = await self._net.call(address, request, within)
                 if answer.code not in _ABSENT:

@@ -70,7 +70,6 @@ class PullConsumer:
             raise ClientClosed("the consumer was started already")
         await self._member.start()
         self._running = True
-        self._member.start_rebalancing()
 
     async def stop(self) -> None:
         """Commits what counts as consumed, and leaves the group. May be called again."""

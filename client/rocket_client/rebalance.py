@@ -70,8 +70,9 @@ class Rebalance:
         self._stopped = False
 
     def start(self, period: float) -> None:
-        """Begins to rebalance by itself."""
-        self._task = self._instance.background.start(self._run(period), "rebalance")
+        """Begins to rebalance by itself, unless it has begun."""
+        if self._task is None:
+            self._task = self._instance.background.start(self._run(period), "rebalance")
 
     async def stop(self) -> None:
         """Gains no queue any more; waits for a rebalance under way."""
@@ -104,10 +105,17 @@ class Rebalance:
         pause = _FIRST_RETRY  # the retry topic appears a moment after the first heartbeat
         while True:
             await self._wait(pause)
-            if await self.once():
+            if await self._once_or_later():
                 retry, pause = _FIRST_RETRY, period
             else:
                 retry, pause = min(retry * 2, _LAST_RETRY), retry
+
+    async def _once_or_later(self) -> bool:
+        try:
+            return await self.once()
+        except Exception:
+            log.exception("rebalancing failed and is tried again")
+            return False
 
     async def _wait(self, pause: float) -> None:
         try:

@@ -93,6 +93,10 @@ class RouteTable:
         """The routes in use."""
         return list(self._routes.values())
 
+    def cached(self, topic: str) -> Route | None:
+        """The topic's route if it is in use."""
+        return self._routes.get(topic)
+
     async def get(self, topic: str, timeout: float = 3.0, template_queues: int | None = None) -> Route:
         """The topic's route. `template_queues` allows a topic that does not exist yet, with so many queues.
 

@@ -11,7 +11,7 @@ import pytest
 
 from rocket_client import Admin, Message, Producer, TopicNotFound
 from rocket_testing.broker_talk import BrokerTalk
-from rocket_testing.cluster import Broker, Cluster, Namesrv, OurServers
+from rocket_testing.cluster import Broker, Cluster, Namesrv, OurServers, answers_ready
 from rocket_testing.ledger import Ledger
 from rocket_testing.senders import ClientSender, acknowledged, sending, stored
 from rocket_testing.waiting import eventually
@@ -55,10 +55,15 @@ async def test_both_name_servers_restart_and_nobody_stops_sending(cluster: Clust
         await fresh.send(Message("Fresh", "x"))
 
 
-async def test_a_broker_starts_beside_a_frozen_name_server_which_learns_of_it_later(cluster: Cluster) -> None:
+async def test_a_broker_starts_beside_a_frozen_name_server_which_learns_of_it_later(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     frozen, _ = await two_namesrvs(cluster)
     frozen.freeze()
-    broker = await asyncio.to_thread(cluster.add_broker)
+    broker = OurServers().broker(tmp_path, cluster.namesrv)
+    cluster.brokers.append(broker)
+    broker.launch()
+    await eventually(lambda: answers_ready(broker.http_port), within=10)
     async with Producer(cluster.namesrv) as producer:
         await producer.send(Message("First", "x"))
     frozen.thaw()
@@ -92,15 +97,17 @@ async def test_a_broker_that_was_forgotten_with_two_topics_new_at_once_is_whole_
 ) -> None:
     """Its connection stands, so it hears nothing of that; one new topic is refused, but two look like all it has."""
     namesrv = cluster.namesrvs[0].address
+    sender = BrokerTalk(master.address)
+    await sender.send("Zero")
+    await eventually(lambda: has_topic(namesrv, "Zero"), within=5)
     talk = BrokerTalk(namesrv)
     gone = UnregisterBroker(master.broker_name, master.address, "DefaultCluster", 0)
     await talk.must(RequestCode.UNREGISTER_BROKER, gone)
     await talk.close()
     assert not await has_topic(namesrv, BUILT_IN)
-    sender = BrokerTalk(master.address)
     await asyncio.gather(sender.send("One"), sender.send("Other"))
     await sender.close()
-    for topic in ("One", "Other", BUILT_IN):
+    for topic in ("One", "Other", "Zero", BUILT_IN):
         await eventually(lambda topic=topic: has_topic(namesrv, topic), within=5)
 
 

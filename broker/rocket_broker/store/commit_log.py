@@ -140,7 +140,8 @@ class CommitLog:
                 except FileNotFoundError:
                     if base >= self.first:  # otherwise it expired and was deleted before it was ever synced
                         raise
-            self.flushed = max(self.flushed, end)
+            with self._making:  # two threads may sync at once: `flushed` must not go back
+                self.flushed = max(self.flushed, end)
         return self.flushed
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -210,20 +211,29 @@ class CommitLog:
             self.first = bases[0]
             self.end = bases[-1] + last.size()
             self.limit = bases[-1] + self.segment_size
-            last.reserve(self.segment_size)
+            self._fill_up(last)
         return bases
+
+    def _fill_up(self, file: File) -> None:
+        """Gives a segment its full size. Without room for that it gets a hole: its records can be read all the same."""
+        try:
+            file.reserve(self.segment_size)
+        except OSError as error:
+            self._log.error("%s", refused(f"cannot reserve {self.segment_size} bytes for {file.path}", error))
+            os.ftruncate(file.fd, self.segment_size)
 
     def cut(self, end: int) -> None:
         """Ends the log at `end`: what is behind it becomes zeros. Raises OSError.
 
         A later segment that holds something is not deleted but set aside, in the folder `<commitlog>.cut`.
         """
+        self._give_back_reserved()
         for base in range(self.limit - self.segment_size, self.base_of(end), -self.segment_size):
             self._set_aside(base)
         if os.path.exists(self.path(self.base_of(end))):
             file = File(self.path(self.base_of(end)))
             os.ftruncate(file.fd, end - self.base_of(end))
-            file.reserve(self.segment_size)
+            self._fill_up(file)
             file.sync()
         sync_folder(self.folder)
         self.go_on_at(end)
@@ -270,11 +280,14 @@ class CommitLog:
         self._files.forget(path)
         os.unlink(path)
 
-    def close(self) -> None:
-        """Gives back the segment that was reserved and never used."""
+    def _give_back_reserved(self) -> None:
         with self._making:
             if self._reserved is not None:
                 os.unlink(self.path(self._reserved[0]))
                 self._reserved = None
+
+    def close(self) -> None:
+        """Gives back the segment that was reserved and never used."""
+        self._give_back_reserved()
         self.active = None
         self._files.forget("")

@@ -22,12 +22,13 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
 from rocket_broker.store.errors import refused
-from rocket_broker.store.files import File, OpenFiles
+from rocket_broker.store.files import File, OpenFiles, sync_folder
 from rocket_broker.store.values import Entry, Put
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
@@ -70,6 +71,7 @@ class ConsumeQueues:
         self._log = log
         self._unwritten: deque[ConsumeQueue] = deque()
         self._unsynced: set[str] = set()
+        self._new_folders: set[str] = set()
         self._trim = threading.Lock()
         self._writing = threading.Lock()
 
@@ -219,7 +221,10 @@ class ConsumeQueues:
             base = (start + at) - (start + at) % self._file_bytes
             piece = content[at : at + base + self._file_bytes - start - at]
             path = self._path(queue, base)
-            self._files.create(path, self._file_bytes).write(start + at - base, piece)
+            file = self._files.create(path, self._file_bytes)
+            if file.is_new:
+                self._new_folders.add(os.path.dirname(path))
+            file.write(start + at - base, piece)
             self._unsynced.add(path)
             at += len(piece)
         with self._trim:
@@ -232,10 +237,13 @@ class ConsumeQueues:
         """Makes the files durable. Raises OSError."""
         while self._unsynced:
             path = self._unsynced.pop()
-            try:
+            with suppress(FileNotFoundError):  # deleted since
                 self._files.get(path).sync()
-            except FileNotFoundError:
-                continue  # deleted since
+        folders = {Path(self._new_folders.pop()) for _ in range(len(self._new_folders))}
+        topics = {folder.parent for folder in folders}
+        for folder in (*folders, *topics, *{topic.parent for topic in topics}):
+            with suppress(FileNotFoundError):
+                sync_folder(folder)
 
     # -- opening, cleaning ------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import fcntl
 import os
 import platform
+from contextlib import suppress
 from pathlib import Path
 from struct import pack
 
@@ -33,7 +34,8 @@ class DirectoryLock:
             raise StoreLocked(f"{root} is in use by {holder or 'another process'} ({path} is locked)") from None
         self._file: File | None = file
         os.ftruncate(file.fd, 0)
-        file.write(0, f"lock process {os.getpid()} on {platform.node()} since {now_ms}\n".encode())
+        with suppress(OSError):  # a full disk is no reason not to start
+            file.write(0, f"lock process {os.getpid()} on {platform.node()} since {now_ms}\n".encode())
 
     def release(self) -> None:
         """Lets others in. Releasing twice is harmless."""

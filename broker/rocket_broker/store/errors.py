@@ -21,7 +21,12 @@ class StoreLocked(StoreError):
     """Another process has this store open."""
 
 
+def is_no_room(error: OSError) -> bool:
+    """Whether the disk refused for want of room."""
+    return error.errno in _NO_ROOM
+
+
 def refused(what: str, error: OSError) -> StoreError:
     """The error to raise instead of the operating system's."""
-    kind = StoreFull if error.errno in _NO_ROOM else StoreError
+    kind = StoreFull if is_no_room(error) else StoreError
     return kind(f"{what}: {error.strerror or error}")

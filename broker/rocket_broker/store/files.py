@@ -17,11 +17,12 @@ from pathlib import Path
 class File:
     """One open file. Raises OSError like the calls it stands for."""
 
-    __slots__ = ("fd", "path")
+    __slots__ = ("fd", "is_new", "path")
 
     def __init__(self, path: Path | str, flags: int = os.O_RDWR) -> None:
         self.fd = -1
         self.path = str(path)
+        self.is_new = False
         self.fd = os.open(self.path, flags | os.O_CLOEXEC, 0o644)
 
     def __del__(self) -> None:
@@ -119,8 +120,9 @@ class OpenFiles:
             os.makedirs(os.path.dirname(path), exist_ok=True)
             file = File(path, os.O_RDWR | os.O_CREAT)
             os.ftruncate(file.fd, size)
-            del file
-            return self.get(path)
+            file = self.get(path)
+            file.is_new = True
+            return file
 
     def forget(self, prefix: str) -> None:
         """Lets go of every file whose path begins so."""

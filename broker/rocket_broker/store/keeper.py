@@ -10,16 +10,20 @@ from __future__ import annotations
 import logging
 import threading
 from pathlib import Path
+from typing import Final
 
 from rocket_broker.store import checkpoint
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.dispatch import Dispatcher
-from rocket_broker.store.errors import refused
+from rocket_broker.store.errors import is_no_room, refused
+
+#: As much log as this makes a checkpoint due before its time, since a restart after a crash has to read it again.
+_CHECKPOINT_BYTES: Final = 256 * 1024 * 1024
 
 
 class Keeper:
-    """Flushes one store. `interval` is the time between checkpoints, ms; `newest` tells the last put's store time."""
+    """Flushes one store, whose checkpoint is at `path`; `state` is what that says."""
 
     def __init__(self, path: Path, log: CommitLog, dispatcher: Dispatcher, logger: logging.Logger) -> None:
         self.state = checkpoint.load(path)
@@ -27,18 +31,20 @@ class Keeper:
         self._log = log
         self._dispatcher = dispatcher
         self._logger = logger
-        self._flushing = threading.Lock()
+        self._saving = threading.Lock()
         self._last_checkpoint = 0
+        self._is_failing = False
 
     def flush(self, now_ms: int, interval: int, timestamp: int) -> None:
         """Syncs the log; writes queues out; every `interval` ms syncs them, and the index, and saves a checkpoint.
 
         `timestamp` is the store time of the last message put. Raises OSError when a sync fails.
         """
-        with self._flushing:
-            self._log.sync()
-            self._log.reserve_ahead()
-            if now_ms - self._last_checkpoint >= interval:
+        flushed = self._log.sync()
+        self._log.reserve_ahead()
+        with self._saving:
+            is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
+            if is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms
                 self._save(timestamp, is_last=False)
             else:
@@ -46,8 +52,8 @@ class Keeper:
 
     def finish(self, timestamp: int) -> None:
         """The last flush, when nobody puts any more."""
-        with self._flushing:
-            self._log.sync()
+        self._log.sync()
+        with self._saving:
             self._save(timestamp, is_last=True)
 
     def _save(self, timestamp: int, *, is_last: bool) -> None:
@@ -70,14 +76,29 @@ class Keeper:
             queue_messages=sum(queue.max_offset - queue.min_offset for queue in queues) if is_last else -1,
         )
         if state != self.state:
+            self._save_state(state)
+
+    def _save_state(self, state: Checkpoint) -> None:
+        try:
             checkpoint.save(self._path, state)
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            self._failed("the checkpoint stays where it was", error)
+        else:
             self.state = state
+            self._is_failing = False
+
+    def _failed(self, what: str, error: OSError) -> None:
+        if not self._is_failing:
+            self._is_failing = True
+            self._logger.error("%s", refused(what, error))
 
     def _write_queues(self) -> bool:
         try:
             self._dispatcher.queues.write_tails()
         except OSError as error:
-            self._logger.error("%s", refused("consume queues stay in memory", error))
+            self._failed("consume queues stay in memory", error)
             return False
         return True
 

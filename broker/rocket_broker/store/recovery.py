@@ -20,6 +20,7 @@ from typing import Final
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
+from rocket_broker.store.errors import refused
 from rocket_broker.store.log_scan import LogScan
 from rocket_broker.store.requeue import Requeue, Short
 from rocket_wire import record
@@ -135,7 +136,7 @@ class Recovery:
             self.timestamp = message.store_timestamp
             if scan.position >= progress:
                 self.logger.info("recovery has read the log up to %d of at most %d", scan.position, self.log.end)
-                self.dispatcher.queues.write_tails()
+                self._write_queues()
                 progress = scan.position + _PROGRESS_BYTES
         requeue.finish()
         return scan.position
@@ -157,6 +158,12 @@ class Recovery:
             requeue.enqueue(queue, put)
         if message.position > indexed:
             self.dispatcher.add_to_index(queue, put, message.sys_flag, message.properties)
+
+    def _write_queues(self) -> None:
+        try:
+            self.dispatcher.queues.write_tails()
+        except OSError as error:
+            self.logger.error("%s", refused("consume queues stay in memory", error))
 
     def _settle(self, end: int, *, is_untouched: bool) -> None:
         """The log goes on at `end`. What is behind it would be taken for records once new ones reach up to it."""

@@ -13,6 +13,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from itertools import islice
+from typing import Final
 
 from rocket_broker.store import retention
 from rocket_broker.store.commit_log import CommitLog
@@ -20,7 +21,7 @@ from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.encoding import encode, record_size, record_sys_flag
-from rocket_broker.store.errors import StoreError, refused
+from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import sync_folder
 from rocket_broker.store.index import Index
 from rocket_broker.store.keeper import Keeper
@@ -33,6 +34,10 @@ from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
 from rocket_wire.errors import ProtocolError
 
 __all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
+
+
+#: A clock that is set back by this much or less does not put the log out of order; by more, it was wrong before.
+_CLOCK_STEP_MS: Final = 10_000
 
 
 class MessageStore:
@@ -74,8 +79,13 @@ class MessageStore:
     def _recover(self) -> None:
         abort = self._settings.root / "abort"
         is_clean = not abort.exists()
-        abort.touch()
-        sync_folder(self._settings.root)
+        try:
+            abort.touch()
+            sync_folder(self._settings.root)
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            self._logger.error("%s", refused("no room for the file that tells of an unclean stop", error))
         recovery = Recovery(self._log, self._dispatcher, self._keeper.state, is_clean, self._logger)
         recovery.run()
         self._last_timestamp = recovery.timestamp
@@ -146,7 +156,7 @@ class MessageStore:
 
     def _place(self, message: Outgoing, queue: ConsumeQueue, position: int, size: int, offset: int) -> Put:
         timestamp = self._now_ms()
-        if timestamp < self._last_timestamp:  # a clock set back must not put the log out of order
+        if 0 < self._last_timestamp - timestamp <= _CLOCK_STEP_MS:
             timestamp = self._last_timestamp
         self._last_timestamp = timestamp
         tags_code = self._dispatcher.tags_code(queue, message.properties, timestamp)

@@ -164,6 +164,15 @@ async def test_two_members_share_the_queues(namesrv: str, topic: str, group: str
         assert not set(one.assignment) & set(other.assignment)
 
 
+async def test_assigned_queues_stay_whoever_else_is_in_the_group(namesrv: str, topic: str, group: str) -> None:
+    queue = await one_queue(namesrv, topic, 0)
+    async with PullConsumer(namesrv, group) as one, PullConsumer(namesrv, group) as other:
+        await one.assign([queue])
+        await other.assign([queue])
+        await asyncio.sleep(1.0)  # longer than the first rebalance would take to come
+        assert one.assignment == other.assignment == [queue]
+
+
 async def test_subscribing_and_assigning_exclude_each_other(namesrv: str, topic: str, group: str) -> None:
     queue = await one_queue(namesrv, topic, 0)
     async with PullConsumer(namesrv, group) as consumer:

@@ -318,6 +318,8 @@ async def test_offsets_that_a_broker_sets_are_taken_at_once(namesrv: str, topic:
             ResetOffsetBody(dict.fromkeys(queues, 0)).encode(),
         )
         consumer._member._reset_offsets(question, await consumer._member.instance.net.connection(namesrv))
+        intakes = [consumer._member.assignment.intakes[queue] for queue in queues]
+        await eventually(lambda: all(intake.window.commit_offset == 0 for intake in intakes))
         assert sorted(message.text for message in await receive(consumer, 3)) == ["a", "b", "c"]
 
 

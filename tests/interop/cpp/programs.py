@@ -147,6 +147,7 @@ def produce(arguments: Arguments) -> None:
     for line in lines():
         sender.send(arguments.get("mode", "sync"), line)
     sender.wait_answered()
+    show("stopped")
     producer.shutdown()
 
 
@@ -174,6 +175,7 @@ def push(arguments: Arguments) -> None:
     show("ready")
     for _line in lines():
         continue
+    show("stopped")
     consumer.shutdown()
 
 
@@ -193,13 +195,14 @@ def pull(arguments: Arguments) -> None:
     while not ended.wait(PAUSE_SECONDS):
         for message in consumer.pull(arguments["topic"], arguments.get("tags", "*")):
             show_received(message)
+    show("stopped")
     consumer.shutdown()
 
 
 def main() -> None:
     arguments = dict(word.split("=", 1) for word in sys.argv[1:])
+    # Each says "stopped" before it shuts the library down, which at times aborts in one of its own threads.
     {"produce": produce, "push": push, "pull": pull}[arguments["role"]](arguments)
-    show("stopped")
     # The library's own threads and destructors would otherwise race with the interpreter's end.
     os._exit(0)
 

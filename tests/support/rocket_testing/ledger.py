@@ -80,14 +80,14 @@ class Ledger:
     def faults(self, found: Queues) -> list[str]:
         """What contradicts this ledger in all the queues' messages. Empty: all is well."""
         faults = [*self._holes(found), *self._inventions(found), *self._losses(found)]
-        return faults + [*self._repetitions(found), *self._disorder()]
+        return [*faults, *self._repetitions(found), *self._disorder()]
 
     def _holes(self, found: Queues) -> Iterator[str]:
         for place, messages in found.items():
             offsets = [message.offset for message in messages]
             if offsets != list(range(len(offsets))):
-                holes = [offset for offset, wanted in zip(offsets, range(len(offsets)), strict=True) if offset != wanted]
-                yield f"{place}: offsets are not dense from {holes[0]} on"
+                wrong = next(index for index, offset in enumerate(offsets) if offset != index)
+                yield f"{place}: the message after {wrong} others has offset {offsets[wrong]}"
 
     def _inventions(self, found: Queues) -> Iterator[str]:
         strange = [

@@ -128,3 +128,20 @@ def test_the_log_goes_on_where_it_ended(golden: tuple[Path, dict[str, Any]], sto
     for topic, queues in listing["consumeQueues"].items():
         for queue_id, entries in queues.items():
             assert len(queue(again, topic, int(queue_id))) == len(entries) + 1
+
+
+def test_queues_and_index_made_from_apaches_log_are_byte_for_byte_apaches(stores: Any, tmp_path: Path) -> None:
+    with tarfile.open(GOLDEN / "store-killed.tar.gz") as archive:
+        archive.extractall(tmp_path / "theirs", filter="data")
+        logs = [member for member in archive.getmembers() if member.name.startswith("commitlog/")]
+        archive.extractall(tmp_path / "ours", logs, filter="data")
+    stores.open(tmp_path / "ours", **SIZES).close()
+    assert files(tmp_path / "ours" / "consumequeue") == files(tmp_path / "theirs" / "consumequeue")
+    first, second = files(tmp_path / "ours" / "index").values()
+    their_first, their_second = files(tmp_path / "theirs" / "index").values()
+    assert first == their_first
+    assert (second[:40], second[460:]) == (their_second[:40], their_second[460:])
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}

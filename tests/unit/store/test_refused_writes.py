@@ -19,6 +19,7 @@ class FaultyDisk:
         self.error = 0
         self.part = ""
         self.keeps = 0
+        self.syncs = True
         write, reserve, sync = File.write, File.reserve, File.sync
 
         def faulty_write(file: File, start: int, content: bytes) -> None:
@@ -33,7 +34,7 @@ class FaultyDisk:
             reserve(file, size)
 
         def faulty_sync(file: File) -> None:
-            if self.fails(file):
+            if self.syncs and self.fails(file):
                 raise OSError(self.error, os.strerror(self.error))
             sync(file)
 
@@ -44,8 +45,8 @@ class FaultyDisk:
     def fails(self, file: File) -> bool:
         return bool(self.error) and self.part in file.path
 
-    def fail(self, error: int, part: str, keeps: int = 0) -> None:
-        self.error, self.part, self.keeps = error, part, keeps
+    def fail(self, error: int, part: str, keeps: int = 0, *, syncs: bool = True) -> None:
+        self.error, self.part, self.keeps, self.syncs = error, part, keeps, syncs
 
     def heal(self) -> None:
         self.error = 0
@@ -152,6 +153,35 @@ def test_a_sync_that_fails_is_told_and_nothing_is_called_flushed(stores: Any, me
     assert store.flushed_position == flushed
     assert (stores.root / "abort").exists()
     disk.heal()
+
+
+def test_no_room_for_the_checkpoint_is_no_reason_to_stop(stores: Any, message: Any, disk: FaultyDisk) -> None:
+    store = stores.open()
+    store.put(message(0))
+    disk.fail(errno.ENOSPC, "checkpoint")
+    store.flush()
+    store.put(message(1))
+    store.flush()
+    assert len(stores.reader(stores.open(stores.killed()))()) == 2
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+def test_a_start_on_a_full_disk_serves_what_is_there(
+    stores: Any, message: Any, disk: FaultyDisk, is_clean: bool
+) -> None:
+    store = stores.open(checkpoint_interval=1 << 40)
+    for number in range(30):
+        store.put(message(number))
+    copy = stores.killed()
+    if is_clean:
+        stores.open(copy).close()
+    disk.fail(errno.ENOSPC, copy.name, syncs=False)
+    again = stores.open(copy)
+    assert len(stores.reader(again)()) == 30
+    with pytest.raises(StoreFull):
+        again.put(message(30))
+    disk.heal()
+    assert again.put(message(30)).queue_offset == 30
 
 
 def test_a_replica_goes_on_where_its_disk_refused(stores: Any, message: Any, disk: FaultyDisk, tmp_path: Any) -> None:

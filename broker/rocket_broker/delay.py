@@ -141,17 +141,19 @@ class DelayService:
 
 
 def restored(message: record.Message) -> Outgoing:
-    """The message as it was before it was delayed. Raises ProtocolError when it does not say where it belongs."""
+    """The message for the topic where it belongs. Raises ProtocolError when it does not say which that is.
+
+    Its properties stay as they are, DELAY and the real topic among them: so does Apache's broker store it.
+    """
     pairs = properties.decode(message.properties)
-    topic, queue_id = pairs.pop("REAL_TOPIC", ""), pairs.pop("REAL_QID", "")
+    topic, queue_id = pairs.get("REAL_TOPIC", ""), pairs.get("REAL_QID", "")
     if not topic or not queue_id.isdecimal() or int(queue_id) > MAX_QUEUE_ID:
         raise ProtocolError("the schedule topic holds a message without REAL_TOPIC and REAL_QID")
-    pairs.pop("DELAY", None)
     return Outgoing(
         topic=topic,
         queue_id=int(queue_id),
         body=message.body,
-        properties=properties.encode(pairs),
+        properties=message.properties,
         sys_flag=message.sys_flag,
         flag=message.flag,
         born_timestamp=message.born_timestamp,

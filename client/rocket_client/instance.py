@@ -95,10 +95,13 @@ class Instance:
         """The answer of the broker at `address`, whatever its code. Raises NoAnswer. Seconds."""
         try:
             await self.net.connection(address, min(timeout, CONNECT_TIMEOUT))
-            return await self.net.call(address, request, timeout)
+            answer = await self.net.call(address, request, timeout)
         except TransportError as error:
             maybe_done = not isinstance(error, ConnectFailed)
             raise NoAnswer(f"no answer to {code_name(request.code)}: {error}", maybe_done) from error
+        if answer.code == ResponseCode.GO_AWAY:
+            raise NoAnswer(f"{address} is stopping and took no {code_name(request.code)}", maybe_done=False)
+        return answer
 
     async def connect(self, address: str, timeout: float = CONNECT_TIMEOUT) -> None:
         """Makes sure that there is a connection. Raises NoAnswer. Seconds."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from rocket_broker.state import Broker
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
@@ -10,10 +12,13 @@ from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.pull import QueryMessage, QueryMessageAnswer, ViewMessageById
 
+#: Apache's maxMsgsNumBatch.
+MAX_MESSAGES: Final = 64
+
 
 def query_message(broker: Broker, header: QueryMessage, request: Command, _: Connection) -> Answer:
     """Records that were indexed under the key in a span of store times."""
-    limit = max(1, header.max_num)
+    limit = max(1, min(header.max_num, MAX_MESSAGES))
     if request.fields().get("_UNIQUE_KEY_QUERY") == "true":
         limit = broker.config.settings.default_query_max_num
     records = broker.store.query(header.topic, header.key, limit, header.begin_timestamp, header.end_timestamp)

@@ -373,6 +373,13 @@ async def test_messages_are_found_by_each_of_their_keys(talk: BrokerTalk, topic:
     assert answer.code == ResponseCode.QUERY_NOT_FOUND
 
 
+async def test_a_key_of_very_many_messages_finds_some(talk: BrokerTalk, topic: str) -> None:
+    for _ in range(70):
+        await talk.send(topic, KEYS="k")
+    answer = await talk.must(RequestCode.QUERY_MESSAGE, QueryMessage(topic, "k", 2**31 - 1, 0, 2**62))
+    assert len(record.decode_all(answer.body)) == 64
+
+
 async def test_the_unique_key_that_the_broker_gave_finds_the_message(talk: BrokerTalk, topic: str) -> None:
     await talk.send(topic, b"body")
     [message] = (await talk.pull(topic, 0, 0)).messages

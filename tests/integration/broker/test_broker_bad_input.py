@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import resource
 import struct
 from collections.abc import AsyncIterator
 
@@ -268,6 +269,33 @@ async def test_a_client_that_does_not_read_does_not_stop_the_others(
 
 
 # -- the disk ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_log_that_cannot_grow_refuses_messages_and_serves_those_that_it_has(
+    cluster: Cluster, dial: Dial
+) -> None:
+    """A limit on the size of files stands in for a full disk: to the broker it is the same kind of error."""
+    broker = await asyncio.to_thread(cluster.add_broker)
+    talk = dial(broker.address)
+    await talk.send("T", b"before")
+    _, hard = resource.prlimit(broker.pid, resource.RLIMIT_FSIZE)
+    resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (200_000, hard))
+    answers = [await talk.ask(RequestCode.SEND_MESSAGE_V2, send_header("T"), bytes(50_000)) for _ in range(8)]
+    codes = [answer.code for answer in answers]
+    assert codes == sorted(codes)
+    assert codes[-1] == ResponseCode.SYSTEM_ERROR
+    assert "the store refuses the message" in (answers[-1].remark or "")
+    stored = 1 + codes.count(0)
+    offset = 0
+    while (pulled := await talk.pull("T", 0, offset)).code == 0:
+        offset = pulled.header.next_begin_offset
+    assert offset == stored
+    resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (hard, hard))
+    assert (await talk.send("T", b"after")).queue_offset == stored
+    assert (await talk.pull("T", 0, stored)).bodies == [b"after"]
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    assert (await talk.pull("T", 0, stored)).bodies == [b"after"]
 
 
 async def test_a_topic_that_cannot_be_saved_is_said_and_the_broker_goes_on(cluster: Cluster, dial: Dial) -> None:

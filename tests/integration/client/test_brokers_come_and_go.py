@@ -76,6 +76,36 @@ async def test_a_send_survives_the_restart_of_the_only_broker(own_cluster: Clust
         await starting
 
 
+async def test_sends_go_on_while_the_only_broker_is_stopped_and_started(own_cluster: Cluster) -> None:
+    """A consumer's held pull keeps the stopping broker waiting, and so refusing, for a while."""
+    await start(own_cluster, brokers=1)
+    broker = own_cluster.brokers[0]
+    stop = asyncio.Event()
+
+    async def send() -> int:
+        sent = 0
+        while not stop.is_set():
+            result = await producer.send(Message("T", "x"), timeout=PATIENCE)
+            assert result.status is SendStatus.SEND_OK
+            sent += 1
+        return sent
+
+    async with (
+        Admin(own_cluster.namesrv) as admin,
+        Producer(own_cluster.namesrv) as producer,
+        PushConsumer(own_cluster.namesrv, "g") as consumer,
+    ):
+        await admin.create_topic("T", queues=1)
+        await admin.create_topic("quiet", queues=1)
+        await consumer.subscribe("quiet")
+        sending = [asyncio.create_task(send()) for _ in range(4)]
+        await asyncio.sleep(0.2)
+        await asyncio.to_thread(broker.restart)
+        await asyncio.sleep(0.2)
+        stop.set()
+        assert all(await asyncio.wait_for(asyncio.gather(*sending), PATIENCE))
+
+
 async def test_a_send_to_a_dead_broker_fails_when_its_time_is_over(own_cluster: Cluster) -> None:
     await start(own_cluster, brokers=1)
     async with Producer(own_cluster.namesrv, settings=ProducerSettings(retries=1)) as producer:

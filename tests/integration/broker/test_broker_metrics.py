@@ -9,8 +9,9 @@ import urllib.request
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from rocket_testing.broker_talk import BrokerTalk, Dial
+from rocket_testing.broker_talk import BrokerTalk
 from rocket_testing.cluster import Broker, Cluster
+from rocket_testing.waiting import eventually
 from rocket_wire.codes import RequestCode
 from rocket_wire.headers.offsets import GetMaxOffset
 
@@ -72,12 +73,13 @@ async def test_health_and_readiness_are_told(broker: Broker, path: str, status: 
     assert (await asyncio.to_thread(read, broker, path))[0] == status
 
 
-async def test_a_broker_without_its_name_server_is_healthy_and_not_ready(cluster: Cluster, dial: Dial) -> None:
+async def test_a_broker_without_its_name_server_is_healthy_and_not_ready(cluster: Cluster) -> None:
     namesrv = await asyncio.to_thread(cluster.add_namesrv)
     broker = await asyncio.to_thread(cluster.add_broker)
     await asyncio.to_thread(namesrv.kill)
-    async with asyncio.timeout(10):
-        while (await asyncio.to_thread(read, broker, "/readyz"))[0] == 200:
-            await asyncio.sleep(0.05)
-    assert (await asyncio.to_thread(read, broker, "/readyz"))[1] == "no name server knows this broker yet\n"
+
+    async def is_not_ready() -> bool:
+        return await asyncio.to_thread(read, broker, "/readyz") == (503, "no name server knows this broker yet\n")
+
+    await eventually(is_not_ready)
     assert (await asyncio.to_thread(read, broker, "/healthz"))[0] == 200

@@ -66,7 +66,10 @@ class RawSender:
                 await self.send_once(ledger)
                 await asyncio.sleep(self._rest)
         finally:
-            await self._talk.close()
+            await self.close()
+
+    async def close(self) -> None:
+        await self._talk.close()
 
     async def send_once(self, ledger: Ledger) -> None:
         """One request, its outcome in the ledger."""

@@ -1,0 +1,179 @@
+"""Disks that are full or read-only: sends are refused in words, reads go on, and room is used as soon as it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.cluster import Broker, Cluster, OurServers
+from rocket_testing.ledger import Ledger
+from rocket_testing.process import ServerFailed
+from rocket_testing.senders import TOPIC, ClientSender, RawSender, acknowledged, sending, stored
+from rocket_testing.small_disk import SmallDisk, small_disk
+from rocket_testing.waiting import eventually
+from rocket_wire.errors import RequestError
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    with small_disk(tmp_path / "disk", megabytes=12) as disk:
+        yield disk
+
+
+def broker_on(disk: SmallDisk, cluster: Cluster, properties: dict[str, str]) -> Broker:
+    """A broker that keeps everything on this disk; not started yet."""
+    store = disk.folder / "store"
+    own = {"storePathRootDir": str(store), "storePathCommitLog": str(store / "commitlog")}
+    broker = disk.moved(OurServers().broker(disk.folder.parent, cluster.namesrv, **{**properties, **own}))
+    cluster.brokers.append(broker)
+    return broker
+
+
+async def fill_rounds(cluster: Cluster, disk: SmallDisk, broker: Broker, rounds: int) -> Ledger:
+    """Fills the disk under load, reads, frees it, and goes on."""
+    ledger = Ledger()
+    async with sending(ledger, RawSender("raw", broker.address), ClientSender("client", cluster.namesrv)):
+        for _ in range(rounds):
+            await acknowledged(ledger, more=50)
+            refused = sum(ledger.refusals.values())
+            with disk.filled():
+                await eventually(lambda: sum(ledger.refusals.values()) > refused + 20)
+                assert not ledger.faults(await stored(broker.address)), "while the disk is full"
+            await acknowledged(ledger, more=50)
+    assert broker.is_running
+    assert not ledger.faults(await stored(broker.address))
+    return ledger
+
+
+async def test_a_full_disk_refuses_sends_and_serves_reads_until_there_is_room(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, small_files)
+    await asyncio.to_thread(broker.start)
+    ledger = await fill_rounds(cluster, disk, broker, rounds=1)
+    assert set(ledger.refusals) <= {"code 1", "SendFailed: code 1"}
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    assert not ledger.faults(await stored(broker.address))
+    assert "Traceback" not in broker.log.read_text()
+
+
+async def test_a_broker_killed_while_its_disk_is_full_starts_and_serves_reads(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, small_files)
+    await asyncio.to_thread(broker.start)
+    ledger = Ledger()
+    async with sending(ledger, RawSender("raw", broker.address)):
+        await acknowledged(ledger, more=50)
+        with disk.filled():
+            await eventually(lambda: ledger.refusals["code 1"])
+            await asyncio.to_thread(broker.kill)
+            await asyncio.to_thread(broker.start)
+            assert not ledger.faults(await stored(broker.address))
+        await acknowledged(ledger, more=20)
+    assert not ledger.faults(await stored(broker.address))
+
+
+async def test_a_topic_made_while_the_disk_is_full_is_kept_as_soon_as_there_is_room(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    """Its messages fit into the segment that is reserved already, but its name cannot be saved."""
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, small_files)
+    await asyncio.to_thread(broker.start)
+    ledger = Ledger()
+    first, second = RawSender("first", broker.address), RawSender("second", broker.address, topic="Late")
+    try:
+        await first.send_once(ledger)
+        with disk.filled():
+            for _ in range(3):
+                await second.send_once(ledger)
+            assert ledger.statuses[0] == 1, "what a crash would make unreadable is not acknowledged as safe"
+        assert ledger.statuses[10] == 3
+        before = len(ledger.safe().acknowledged)
+        await eventually(lambda: sent_safely(second, ledger, before), within=10)
+    finally:
+        for sender in (first, second):
+            await sender.close()
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    assert not ledger.faults(await stored(broker.address, (TOPIC, "Late")))
+
+
+async def sent_safely(sender: RawSender, ledger: Ledger, before: int) -> bool:
+    await sender.send_once(ledger)
+    return ledger.statuses[0] > before
+
+
+async def test_reads_and_offsets_go_on_where_tables_cannot_be_saved(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, {**small_files, "flushConsumerOffsetInterval": "100"})
+    await asyncio.to_thread(broker.start)
+    talk = BrokerTalk(broker.address)
+    await talk.send("T")
+    with disk.filled():
+        await talk.commit("group", "T", 0, 1)
+        await eventually(lambda: "consumerOffset.json could not be saved" in broker.run_log())
+        assert await talk.offset("group", "T") == 1
+    offsets = disk.inside / "store/config/consumerOffset.json"
+    await eventually(lambda: offsets.exists() and "T@group" in offsets.read_text(), within=10)
+    await talk.close()
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    again = BrokerTalk(broker.address)
+    assert await again.offset("group", "T") == 1
+    await again.close()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+async def test_a_disk_that_is_full_again_and_again_loses_nothing(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, small_files)
+    await asyncio.to_thread(broker.start)
+    await fill_rounds(cluster, disk, broker, rounds=4)
+
+
+def test_a_store_that_cannot_be_written_is_named_at_the_start(
+    cluster: Cluster, tmp_path: Path, small_files: dict[str, str]
+) -> None:
+    with small_disk(tmp_path / "disk", megabytes=1, options="ro") as disk:
+        broker = broker_on(disk, cluster, small_files)
+        with pytest.raises(ServerFailed, match="status 1"):
+            broker.start()
+        assert re.search(r"The broker cannot start: .*Read-only file system.*disk/store", broker.run_log())
+        assert "Traceback" not in broker.run_log()
+
+
+def test_a_full_disk_is_named_at_the_first_start(cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]) -> None:
+    """Nothing can be reserved; the broker says so instead of starting half."""
+    broker = broker_on(disk, cluster, small_files)
+    with disk.filled():
+        try:
+            broker.start()
+        except ServerFailed:
+            assert "No space left on device" in broker.run_log()
+            assert "Traceback" not in broker.run_log()
+            return
+        with pytest.raises(RequestError):
+            asyncio.run(send_one(broker))
+
+
+async def send_one(broker: Broker) -> None:
+    talk = BrokerTalk(broker.address)
+    try:
+        await talk.send("T")
+    finally:
+        await talk.close()

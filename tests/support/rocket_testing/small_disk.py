@@ -14,10 +14,10 @@ make a namespace; where these are missing, the test is skipped.
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +29,9 @@ from rocket_testing.process import Server
 
 S = TypeVar("S", bound=Server)
 
-_PIECE = 64 * 1024
+#: Bytes; where there is no room for a large piece, there may be some for a page, also a moment later.
+_PIECES = (64 * 1024, 4096, 4096, 4096)
+_SETTLE_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -51,29 +53,19 @@ class SmallDisk:
         return server
 
     @contextlib.contextmanager
-    def filled(self, leave: int = 0) -> Iterator[None]:
-        """Inside the block only about `leave` bytes are free."""
+    def filled(self) -> Iterator[None]:
+        """Inside the block nothing is free; what servers had under way has had its time to give room back."""
         ballast = self.inside / "ballast"
         with ballast.open("wb", buffering=0) as file:
-            with contextlib.suppress(OSError):
-                while True:
-                    file.write(bytes(_PIECE))
-            if leave:
-                file.truncate(max(0, file.tell() - leave))
+            for piece in _PIECES:
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(bytes(piece))
+                time.sleep(_SETTLE_SECONDS)
         try:
             yield
         finally:
             ballast.unlink()
-
-    def is_full(self) -> bool:
-        """Whether nothing more can be written."""
-        try:
-            (self.inside / "probe").write_bytes(bytes(_PIECE))
-        except OSError as error:
-            return error.errno == errno.ENOSPC
-        finally:
-            (self.inside / "probe").unlink(missing_ok=True)
-        return False
 
 
 @contextlib.contextmanager

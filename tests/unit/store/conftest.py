@@ -71,7 +71,8 @@ class Stores:
             while offset < store.max_offset(topic, queue_id):
                 got = store.get(topic, queue_id, offset, max_messages=7, max_bytes=1 << 20, tags=None, may_block=True)
                 assert got is not None
-                assert got.status is GetStatus.FOUND, got
+                assert got.status in (GetStatus.FOUND, GetStatus.MESSAGE_WAS_REMOVING), got
+                assert got.next_offset > offset
                 messages += record.decode_all(got.body)
                 offset = got.next_offset
             return messages

@@ -107,9 +107,13 @@ def test_a_missing_index_is_made_again(stores: Any, message: Any) -> None:
     assert len(again.query("T", "U3", 32, 0, 1 << 60)) == 1
 
 
+@pytest.mark.parametrize("is_flushed", [True, False])
 @pytest.mark.parametrize("bytes_left", [0, 3, 8, 50, 100, -1])
-def test_a_torn_tail_is_cut_and_writing_goes_on(stores: Any, message: Any, bytes_left: int) -> None:
-    puts = fill(stores.open(), message, 12)  # cut at every byte: tests/faults/store/test_cut_log.py
+def test_a_torn_tail_is_cut_and_writing_goes_on(stores: Any, message: Any, bytes_left: int, is_flushed: bool) -> None:
+    store = stores.open(checkpoint_interval=1 << 40)
+    puts = fill(store, message, 12)  # cut at every byte: tests/faults/store/test_cut_log.py
+    if is_flushed:  # then the queue's file knows of records that the log will have lost
+        store.flush()
     copy = stores.killed()
     os.truncate(copy / "commitlog" / f"{0:020d}", puts[10].position + bytes_left % puts[10].size)
     for _ in range(2):
@@ -190,6 +194,18 @@ def test_a_record_with_a_damaged_queue_id_or_offset_harms_no_queue(
     again = stores.open(copy)
     assert bodies(stores.reader(again)())[:11] == [b"body %d" % number for number in range(11)]
     assert again.put(message(50)).queue_offset in (11, 12)
+
+
+def test_a_damaged_offset_in_the_middle_is_left_out_and_the_rest_is_kept(stores: Any, message: Any) -> None:
+    puts = fill(stores.open(checkpoint_interval=1 << 40), message, 12)
+    copy = stores.killed()
+    with open(copy / "commitlog" / f"{0:020d}", "r+b") as file:
+        file.seek(puts[5].position + 26)
+        file.write(b"\x01")
+    again = stores.open(copy)
+    assert again.max_offset("T", 0) == 12
+    assert bodies(stores.reader(again)()) == [b"body %d" % number for number in range(12) if number != 5]
+    assert again.put(message(50)).queue_offset == 12
 
 
 def test_a_kill_between_two_segments_is_no_loss(stores: Any, message: Any) -> None:

@@ -12,13 +12,15 @@ import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from rocket_net import durable_file
 
 log = logging.getLogger("rocket.saved")
 
 T = TypeVar("T")
+
+_RETRY_SECONDS: Final = 1.0
 
 
 class DamagedFile(Exception):
@@ -60,15 +62,19 @@ def write(path: Path, content: bytes) -> None:
 
 
 class Saver:
-    """Saves one table without blocking the loop: saves asked for while one is under way become one."""
+    """Saves one table without blocking the loop: saves asked for while one is under way become one.
+
+    A save that fails, on a full disk for instance, is tried again until one succeeds.
+    """
 
     def __init__(self, path: Path, encode: Callable[[], bytes]) -> None:
         self._path = path
         self._encode = encode
-        #: The newest save, until it is done. A failed one holds an OSError. Not to be cancelled.
+        #: The newest save, until the table is on disk. A failed one holds an OSError. Not to be cancelled.
         self.pending: asyncio.Future[None] | None = None
         self._waiting: asyncio.Future[None] | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_failing = False
 
     def save(self) -> asyncio.Future[None]:
         """Done when the table as it is now is on disk. Need not be awaited; a failure is logged in any case."""
@@ -84,22 +90,31 @@ class Saver:
     async def _run(self) -> None:
         while self._waiting is not None:
             waiting, self._waiting = self._waiting, None
-            content = self._encode()
-            failure = await self._write(content)
-            if self.pending is waiting:
-                self.pending = None
-            if failure is None:
-                waiting.set_result(None)
+            try:
+                await asyncio.to_thread(write, self._path, self._encode())
+            except OSError as error:
+                self._failed(error)
+                waiting.set_exception(error)
             else:
-                waiting.set_exception(failure)
+                if self.pending is waiting:
+                    self.pending = None
+                self._succeeded()
+                waiting.set_result(None)
 
-    async def _write(self, content: bytes) -> OSError | None:
-        try:
-            await asyncio.to_thread(write, self._path, content)
-        except OSError as error:
-            log.error("%s could not be saved (%s): the table in memory goes on", self._path, error)
-            return error
-        return None
+    def _failed(self, error: OSError) -> None:
+        if not self._is_failing:
+            log.error("%s could not be saved (%s): the table in memory goes on, trying again", self._path, error)
+        self._is_failing = True
+        asyncio.get_running_loop().call_later(_RETRY_SECONDS, self._save_again)
+
+    def _save_again(self) -> None:
+        if self._is_failing:
+            self.save()
+
+    def _succeeded(self) -> None:
+        if self._is_failing:
+            log.info("%s is saved again", self._path)
+        self._is_failing = False
 
 
 def _retrieve(future: asyncio.Future[None]) -> None:

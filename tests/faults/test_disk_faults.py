@@ -82,38 +82,61 @@ async def test_a_broker_killed_while_its_disk_is_full_starts_and_serves_reads(
     assert not ledger.faults(await stored(broker.address))
 
 
-async def test_a_topic_made_while_the_disk_is_full_is_kept_as_soon_as_there_is_room(
+async def test_topics_made_while_the_disk_is_full_are_kept_as_soon_as_there_is_room(
     cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
 ) -> None:
-    """Its messages fit into the segment that is reserved already, but its name cannot be saved."""
+    """Their messages fit into the segment that is reserved already, but their names cannot be saved."""
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, small_files)
+    await asyncio.to_thread(broker.start)
+    ledger, unsaved = Ledger(), re.compile("topics.json could not be saved")
+    senders = [RawSender(f"raw{number}", broker.address, topic=f"Late-{number}", size=20) for number in range(60)]
+    try:
+        await senders[0].send_once(ledger)
+        with disk.filled():
+            for sender in senders:
+                for _ in range(2):
+                    await sender.send_once(ledger)
+            assert unsaved.search(broker.run_log())
+        assert set(ledger.statuses) == {0, 10}, "what a crash would make unreadable is not acknowledged as safe"
+        await eventually(lambda: is_safe_again(senders[-1], ledger), within=10)
+    finally:
+        for sender in senders:
+            await sender.close()
+    await asyncio.to_thread(broker.kill)
+    await asyncio.to_thread(broker.start)
+    assert not ledger.faults(await stored(broker.address, [f"Late-{number}" for number in range(60)]))
+
+
+async def test_a_broker_killed_on_a_full_disk_has_all_that_it_called_safe(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
     await asyncio.to_thread(cluster.add_namesrv)
     broker = broker_on(disk, cluster, small_files)
     await asyncio.to_thread(broker.start)
     ledger = Ledger()
-    first, second = RawSender("first", broker.address), RawSender("second", broker.address, topic="Late")
-    try:
-        await first.send_once(ledger)
-        with disk.filled():
-            for _ in range(3):
-                await second.send_once(ledger)
-            assert ledger.statuses[0] == 1, "what a crash would make unreadable is not acknowledged as safe"
-        assert ledger.statuses[10] == 3
-        before = len(ledger.safe().acknowledged)
-        await eventually(lambda: sent_safely(second, ledger, before), within=10)
-    finally:
-        for sender in (first, second):
+    senders = [RawSender(f"raw{number}", broker.address, topic=f"Late-{number}", size=20) for number in range(60)]
+    await senders[0].send_once(ledger)
+    with disk.filled():
+        for sender in senders:
+            for _ in range(2):
+                await sender.send_once(ledger)
             await sender.close()
-    await asyncio.to_thread(broker.kill)
+        await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
-    assert not ledger.faults(await stored(broker.address, (TOPIC, "Late")))
+    safe = ledger.safe()
+    assert safe.acknowledged
+    topics = {each.place.topic for each in safe.acknowledged.values()}
+    assert not safe.faults(await stored(broker.address, topics))
 
 
-async def sent_safely(sender: RawSender, ledger: Ledger, before: int) -> bool:
+async def is_safe_again(sender: RawSender, ledger: Ledger) -> bool:
+    before = ledger.statuses[0]
     await sender.send_once(ledger)
     return ledger.statuses[0] > before
 
 
-async def test_reads_and_offsets_go_on_where_tables_cannot_be_saved(
+async def test_reads_and_commits_go_on_where_offsets_cannot_be_saved(
     cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
 ) -> None:
     await asyncio.to_thread(cluster.add_namesrv)
@@ -122,17 +145,28 @@ async def test_reads_and_offsets_go_on_where_tables_cannot_be_saved(
     talk = BrokerTalk(broker.address)
     await talk.send("T")
     with disk.filled():
-        await talk.commit("group", "T", 0, 1)
-        await eventually(lambda: "consumerOffset.json could not be saved" in broker.run_log())
-        assert await talk.offset("group", "T") == 1
-    offsets = disk.inside / "store/config/consumerOffset.json"
-    await eventually(lambda: offsets.exists() and "T@group" in offsets.read_text(), within=10)
+        for number in range(400):
+            await talk.commit(long_name(number), "T", 0, 1)
+        await eventually(lambda: "consumerOffset.json could not be saved" in broker.run_log(), within=10)
+        assert await talk.offset(long_name(399), "T") == 1
+        assert (await talk.pull("T", 0, 0)).bodies == [b"body"]
+    await eventually(lambda: long_name(399) in read(disk, "consumerOffset.json"), within=10)
     await talk.close()
     await asyncio.to_thread(broker.kill)
     await asyncio.to_thread(broker.start)
     again = BrokerTalk(broker.address)
-    assert await again.offset("group", "T") == 1
+    assert await again.offset(long_name(399), "T") == 1
     await again.close()
+
+
+def long_name(number: int) -> str:
+    """A consumer group; a few hundred of them fill many pages."""
+    return f"group-{number}-{'x' * 200}"
+
+
+def read(disk: SmallDisk, name: str) -> str:
+    file = disk.inside / "store" / "config" / name
+    return file.read_text() if file.exists() else ""
 
 
 @pytest.mark.slow

@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
+from array import array
 from pathlib import Path
 from struct import Struct
 from typing import Final, NamedTuple
@@ -24,6 +26,7 @@ _HEADER: Final = Struct(">qqqqii")
 _SLOT: Final = Struct(">i")
 _ENTRY: Final = Struct(">iqii")
 _ENTRY_BYTES: Final = 20
+_MEND_ENTRIES: Final = 10_000
 _MAX_SECONDS: Final = 0x7FFFFFFF
 
 
@@ -121,11 +124,29 @@ class IndexFile:
             if _SLOT.unpack_from(self._map, slot)[0] == number:
                 _SLOT.pack_into(self._map, slot, before)
         self._file.write(self._entries_start + count * _ENTRY_BYTES, bytes(len(undone) * _ENTRY_BYTES))
+        self._mend_slots(count)
         self.count = count
         last = self._entry(count - 1) if count > 1 else None
         self.end_position = last[1] if last else 0
         self.end_time = self.begin_time + last[2] * 1000 if last else 0
         self._write_header()
+
+    def _mend_slots(self, count: int) -> None:
+        """Slots may speak of entries that the disk never got, when the power failed: looks for those slots' newest."""
+        slots = array("i", self._map[_HEADER.size :])
+        if sys.byteorder == "little":
+            slots.byteswap()
+        if max(slots) < count:
+            return
+        newest = {slot: 0 for slot, number in enumerate(slots) if number >= count}
+        for begin in range(1, count, _MEND_ENTRIES):
+            size = min(_MEND_ENTRIES, count - begin) * _ENTRY_BYTES
+            content = self._file.read(self._entries_start + begin * _ENTRY_BYTES, size) or b""
+            for number, (key_hash, _, _, _) in enumerate(_ENTRY.iter_unpack(content), begin):
+                if key_hash % self.slots in newest:
+                    newest[key_hash % self.slots] = number
+        for slot, number in newest.items():
+            _SLOT.pack_into(self._map, _HEADER.size + slot * 4, number)
 
     def _slot(self, at: int, count: int) -> int:
         """The newest entry of a slot; 0 where it has none, or one that does not exist."""

@@ -93,9 +93,9 @@ class Recovery:
         if index is None:
             return
         index.load()
-        if start == self.checkpoint.position:
+        if start == self.checkpoint.position and not self.is_clean:
             index.undo(self.checkpoint.index_file, self.checkpoint.index_count)
-        elif start == self.log.first:
+        elif start == self.log.first and not self.is_clean:
             index.clear()
 
     def _agrees(self, start: int) -> bool:

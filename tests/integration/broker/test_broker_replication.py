@@ -198,6 +198,44 @@ async def test_who_is_no_slave_disturbs_nobody(pair: Pair) -> None:
     assert "Traceback" not in pair.master.run_log()
 
 
+async def test_a_master_that_talks_nonsense_changes_nothing_at_its_slave(pair: Pair) -> None:
+    slave = await pair.add_slave()
+    await pair.to_master.send("T", b"known")
+    await caught_up(pair, slave)
+    size = await end(slave)
+    broker = pair.running_slave
+    await asyncio.to_thread(broker.stop)
+    nonsense = [
+        struct.pack(">qi", 0, 100) + bytes(100),
+        struct.pack(">qi", size + 1, 10) + bytes(10),
+        struct.pack(">qi", size, -1),
+        struct.pack(">qi", size, 2**31 - 1),
+        struct.pack(">qi", size, 200) + b"\xff" * 200,
+        b"HTTP/1.1 400 Bad Request\r\n\r\n",
+    ]
+    said: list[bytes] = []
+    all_said = asyncio.Event()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(8)
+        if nonsense:
+            said.append(nonsense.pop(0))
+            writer.write(said[-1])
+            await reader.read(100)  # it hangs up, or says how far it has come
+        else:
+            all_said.set()
+        writer.close()
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    file = broker.store.parent / "broker.properties"
+    file.write_text(file.read_text() + f"haMasterAddress=127.0.0.1:{server.sockets[0].getsockname()[1]}\n")
+    await asyncio.to_thread(broker.start)
+    await asyncio.wait_for(all_said.wait(), 30)
+    server.close()
+    assert await end(slave) == size
+    assert "Traceback" not in broker.run_log()
+
+
 # -- what a slave serves -----------------------------------------------------------------------------------------------
 
 

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -115,3 +116,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
 
 StoreAgainstModel.TestCase.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
 test_any_order_of_operations = StoreAgainstModel.TestCase
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+class TestAnyOrderForLong(StoreAgainstModel.TestCase):
+    settings = settings(max_examples=200, stateful_step_count=50, deadline=None)

@@ -93,6 +93,30 @@ def test_keys_beyond_ascii_have_javas_hash(stores: Any, message: Any) -> None:
     assert struct.unpack_from(">i", content, entry)[0] == abs(string_hash("T#订单-1"))
 
 
+def test_messages_whose_hashes_agree_are_told_apart(stores: Any, message: Any) -> None:
+    store = stores.open()
+    assert string_hash("Aa#k") == string_hash("BB#k")
+    assert string_hash("T#Aa") == string_hash("T#BB")
+    for number, (topic, key) in enumerate((("Aa", b"k"), ("BB", b"k"), ("T", b"Aa"), ("T", b"BB"))):
+        store.put(message(number, topic=topic, properties=b"UNIQ_KEY\x01" + key + b"\x02"))
+    assert found(store, "k", topic="Aa") == [b"body 0"]
+    assert found(store, "k", topic="BB") == [b"body 1"]
+    assert (found(store, "Aa"), found(store, "BB")) == ([b"body 2"], [b"body 3"])
+
+
+def test_slots_that_speak_of_entries_that_are_not_there_are_made_again(tmp_path: Path) -> None:
+    file = IndexFile(tmp_path / "1", slots=4, capacity=50)
+    file.put([Key(number % 3, number, 1000) for number in range(1, 11)])
+    content = bytearray((tmp_path / "1").read_bytes())
+    content[40 : 40 + 8] = struct.pack(">ii", 11, 40)  # of the disk's pages only this one was written
+    (tmp_path / "1").write_bytes(content)
+    file = IndexFile(tmp_path / "1", slots=4, capacity=50)
+    file.undo(11)
+    assert file.find(0, 0, 9999, 99) == [9, 6, 3]
+    assert file.find(1, 0, 9999, 99) == [10, 7, 4, 1]
+    assert file.find(2, 0, 9999, 99) == [8, 5, 2]
+
+
 def test_a_file_is_laid_out_as_apaches(tmp_path: Path) -> None:
     file = IndexFile(tmp_path / "20240101000000000", slots=10, capacity=5)
     assert file.put([Key(13, 1000, 5_000), Key(23, 2000, 7_500), Key(4, 3000, 8_000)]) == 3

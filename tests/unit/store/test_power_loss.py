@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from rocket_broker.store import checkpoint
+from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.files import File
 from rocket_broker.store.index_file import IndexFile
 
@@ -77,7 +79,7 @@ def test_what_was_synced_survives_and_nothing_is_invented(
         assert len(again.query("T", f"U{number}", 9, 0, 1 << 60)) == 1
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", [*range(8), *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(8, 108))])
 def test_pages_written_in_any_order_leave_at_least_what_was_synced(
     stores: Any, message: Any, machine: Machine, seed: int
 ) -> None:
@@ -97,6 +99,8 @@ def test_pages_written_in_any_order_leave_at_least_what_was_synced(
     assert len(read) >= synced
     assert [stored.queue_offset for stored in read] == list(range(len(read)))
     assert all(stored.body.startswith(b"%d" % number) for number, stored in enumerate(read))
+    for number in range(len(read)):
+        assert len(again.query("T", f"U{number}", 9, 0, 1 << 60)) == 1
     assert again.put(message(1000)).queue_offset == len(read)
     third = stores.open(stores.killed(again._settings.root))
     assert len(stores.reader(third)()) == len(read) + 1
@@ -109,3 +113,32 @@ def test_a_synced_message_is_durable_without_a_checkpoint(stores: Any, message: 
         assert store.sync_log() == put.position + put.size == store.flushed_position
     again = stores.open(machine.lose_power(stores.root, stores.root.with_name("after")))
     assert len(stores.reader(again)()) == 100
+
+
+def test_what_a_killed_process_left_unsynced_is_synced_by_the_next(stores: Any, message: Any, machine: Machine) -> None:
+    store = stores.open(checkpoint_interval=1 << 40)
+    for number in range(200):
+        store.put(message(number))
+    copy = stores.killed()
+    stores.open(copy)
+    third = stores.open(machine.lose_power(copy, stores.root.with_name("after")))
+    assert len(stores.reader(third)()) == 200
+
+
+def test_a_checkpoint_does_not_speak_of_what_was_put_while_it_was_made(
+    stores: Any, message: Any, machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.open(checkpoint_interval=0)
+    sync = CommitLog.sync
+
+    def put_after_sync(log: CommitLog) -> int:
+        flushed = sync(log)
+        store.put(message(99))
+        return flushed
+
+    store.put(message(0))
+    monkeypatch.setattr(CommitLog, "sync", put_after_sync)
+    store.flush()
+    monkeypatch.undo()
+    state = checkpoint.load(stores.root / "checkpoint")
+    assert state.position == store.flushed_position < store.max_position

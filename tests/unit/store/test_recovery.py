@@ -305,6 +305,21 @@ def test_a_queue_file_cut_anywhere_after_a_kill_is_made_again(stores: Any, messa
         again.close()
 
 
+def test_entries_of_records_that_were_cut_off_never_come_back(stores: Any, message: Any) -> None:
+    store = stores.open(checkpoint_interval=1 << 40)
+    puts = fill(store, message, 12)
+    store.flush()
+    copy = stores.killed()
+    os.truncate(copy / "commitlog" / f"{0:020d}", puts[5].position)
+    again = stores.open(copy)
+    for number in range(60):  # the log grows beyond what the lost entries spoke of
+        again.put(message(number, queue_id=1))
+    again.flush()
+    third = stores.open(stores.killed(copy))
+    assert (third.max_offset("T", 0), third.max_offset("T", 1)) == (5, 60)
+    assert third.put(message()).queue_offset == 5
+
+
 def test_a_topic_deleted_and_made_again_begins_at_zero_after_a_kill_too(stores: Any, message: Any) -> None:
     store = stores.open(checkpoint_interval=1 << 40)
     fill(store, message, 20)

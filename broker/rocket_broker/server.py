@@ -287,6 +287,7 @@ class BrokerServer:
 
     def _log_grew(self) -> None:
         for topic, queue_id, offset, tags_code in self.store.take_arrivals():
+            self.topics.learn(topic, queue_id)
             self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
 
     def _ready(self) -> tuple[bool, str]:

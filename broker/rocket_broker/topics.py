@@ -93,6 +93,15 @@ class Topics:
             self.put(config)
         return config
 
+    def learn(self, topic: str, queue_id: int) -> None:
+        """A message of this queue came from the master: it must be readable, even if the master dies before it is
+        asked for its topics again. Its answer replaces what was learnt."""
+        config = self.table.get(topic)
+        if config is None:
+            self.put(_config(topic, queue_id + 1, PERM_READ | PERM_WRITE))
+        elif queue_id >= config.read_queue_nums:
+            self.put(msgspec.structs.replace(config, read_queue_nums=queue_id + 1))
+
     def replace_all(self, table: dict[str, TopicConfig], version: DataVersion) -> list[str]:
         """Takes over a master's table; returns the topics that are gone."""
         gone = [topic for topic in self.table if topic not in table]

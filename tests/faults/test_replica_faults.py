@@ -146,12 +146,17 @@ async def lose_the_master(cluster: Cluster, properties: dict[str, str], seed: in
     assert set(ledger.statuses) == {0}
     assert not ledger.faults(await stored(slave.address)), "read from the slave while there is no master"
     await asyncio.to_thread(slave.stop)
-    file = slave.store.parent / "broker.properties"
-    write_properties(file, {**slave.properties, "brokerId": "0", "brokerRole": "ASYNC_MASTER"})
+    promote(slave)
     await asyncio.to_thread(slave.start)
     async with sending(ledger, ClientSender("later", cluster.namesrv)):
         await acknowledged(ledger, more=20)
     assert not ledger.faults(await stored(slave.address))
+
+
+def promote(slave: Broker) -> None:
+    """By its properties file, at its next start."""
+    file = slave.store.parent / "broker.properties"
+    write_properties(file, {**slave.properties, "brokerId": "0", "brokerRole": "ASYNC_MASTER"})
 
 
 async def test_what_a_synchronous_master_acknowledged_outlives_its_disk(
@@ -167,3 +172,21 @@ async def test_what_a_synchronous_master_acknowledged_outlives_its_disk_always(
     cluster: Cluster, small_files: dict[str, str], seed: int
 ) -> None:
     await lose_the_master(cluster, small_files, seed)
+
+
+async def test_a_topic_made_just_before_its_master_died_is_on_the_slave(
+    cluster: Cluster, small_files: dict[str, str]
+) -> None:
+    """Its messages were acknowledged as copied; the slave has not asked for the master's topics since."""
+    master, slave = await pair(cluster, **small_files, brokerRole="SYNC_MASTER", inSyncReplicas="2")
+    ledger, sender = Ledger(), RawSender("raw", master.address, topic="Sudden")
+    for _ in range(QUEUES):
+        await sender.send_once(ledger)
+    await sender.close()
+    await asyncio.to_thread(master.kill)
+    assert ledger.statuses == {0: QUEUES}
+    assert not ledger.faults(await stored(slave.address, ["Sudden"]))
+    await asyncio.to_thread(slave.stop)
+    promote(slave)
+    await asyncio.to_thread(slave.start)
+    assert not ledger.faults(await stored(slave.address, ["Sudden"]))

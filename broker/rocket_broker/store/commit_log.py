@@ -253,7 +253,6 @@ class CommitLog:
 
     def _set_aside(self, base: int) -> None:
         path = self.path(base)
-        self._files.forget(path)
         if not any(File(path).read(0, record.BLANK_BYTES) or b""):
             os.unlink(path)
             return
@@ -277,8 +276,8 @@ class CommitLog:
         """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on."""
         path = self.path(self.first)
         self.first += self.segment_size
-        self._files.forget(path)
         os.unlink(path)
+        self._files.forget(path)
 
     def _give_back_reserved(self) -> None:
         with self._making:

@@ -158,8 +158,8 @@ class ConsumeQueues:
         for name in self._names(queue):
             path = self._path(queue, int(name))
             if int(name) > base:
-                self._files.forget(path)
                 os.unlink(path)
+                self._files.forget(path)
             elif int(name) == base:
                 file = self._files.get(path)
                 os.ftruncate(file.fd, start - base)
@@ -189,6 +189,11 @@ class ConsumeQueues:
         return (
             None if content is None else list(ENTRY.iter_unpack(content[: len(content) // ENTRY_BYTES * ENTRY_BYTES]))
         )
+
+    def next_file_offset(self, offset: int) -> int:
+        """The first offset of the file behind the one of `offset`."""
+        start = offset * ENTRY_BYTES
+        return (start - start % self._file_bytes + self._file_bytes) // ENTRY_BYTES
 
     def entry(self, queue: ConsumeQueue, offset: int) -> Entry | None:
         """One entry, None where the queue has none at this offset."""
@@ -273,8 +278,8 @@ class ConsumeQueues:
             count = self._count(file, end)
             if count or len(names) == 1:
                 break
-            self._files.forget(path)
             os.unlink(path)
+            self._files.forget(path)
             names.pop()
         if not names:
             return
@@ -314,8 +319,8 @@ class ConsumeQueues:
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
             for name in self._names(queue):
                 if int(name) + self._file_bytes <= keep:
-                    self._files.forget(self._path(queue, int(name)))
                     os.unlink(self._path(queue, int(name)))
+                    self._files.forget(self._path(queue, int(name)))
 
     def _is_readable(self, queue: ConsumeQueue, offset: int, first: int) -> bool:
         """Whether the entry is of a record at or behind position `first`."""
@@ -331,8 +336,8 @@ class ConsumeQueues:
         with self._writing:
             for queue in self.by_topic.pop(topic, {}).values():
                 queue.tail.clear()
-            self._files.forget(f"{folder}/")
             shutil.rmtree(folder, ignore_errors=True)
+            self._files.forget(f"{folder}/")
 
     def clear(self) -> None:
         """Forgets every queue and deletes its files."""

@@ -99,17 +99,23 @@ class OpenFiles:
         self._limit = limit
         self._files: OrderedDict[str, File] = OrderedDict()
         self._lock = threading.Lock()
+        self._forgotten = 0
 
     def get(self, path: str) -> File:
         """The open file at `path`. Raises FileNotFoundError and other OSErrors."""
         with self._lock:
             file = self._files.get(path)
-            if file is None:
-                file = self._files[path] = File(path)
-                if len(self._files) > self._limit:
-                    self._files.popitem(last=False)
-            else:
+            if file is not None:
                 self._files.move_to_end(path)
+                return file
+            forgotten = self._forgotten
+        file = File(path)  # outside of the lock: nobody else waits for a slow disk
+        with self._lock:
+            if forgotten != self._forgotten:  # this may be a file that was just deleted: use it, but do not keep it
+                return file
+            file = self._files.setdefault(path, file)
+            if len(self._files) > self._limit:
+                self._files.popitem(last=False)
             return file
 
     def create(self, path: str, size: int) -> File:
@@ -125,8 +131,9 @@ class OpenFiles:
             return file
 
     def forget(self, prefix: str) -> None:
-        """Lets go of every file whose path begins so."""
+        """Lets go of every file whose path begins so: after their deletion, or a reader would bring them back."""
         with self._lock:
+            self._forgotten += 1
             for path in [path for path in self._files if path.startswith(prefix)]:
                 del self._files[path]
 

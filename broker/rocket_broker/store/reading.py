@@ -78,7 +78,7 @@ class Reader:
         count = wish.max_messages if wish.tags is None else max(_MAX_ENTRIES, wish.max_messages)
         entries = self._entries(queue, offset, count, may_block=may_block)
         if not entries:
-            return Got(GetStatus.OFFSET_FOUND_NULL, offset, low, high)
+            return Got(GetStatus.OFFSET_FOUND_NULL, self._queues.next_file_offset(offset), low, high)
         wanted, count, taken = self._choose(entries, wish)
         if not count:
             is_removed = any(position < self._log.first or size == BLANK_SIZE for position, size, _ in entries)

@@ -10,7 +10,13 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.store import GetStatus, MessageStore, Outgoing
@@ -120,5 +126,7 @@ test_any_order_of_operations = StoreAgainstModel.TestCase
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
-class TestAnyOrderForLong(StoreAgainstModel.TestCase):
-    settings = settings(max_examples=200, stateful_step_count=50, deadline=None)
+def test_any_order_of_operations_for_long() -> None:
+    run_state_machine_as_test(
+        StoreAgainstModel, settings=settings(max_examples=200, stateful_step_count=50, deadline=None)
+    )

@@ -178,6 +178,18 @@ def test_a_read_does_not_depend_on_whether_the_queue_is_written_out(stores: Any,
     assert seen == [b"body %d" % number for number in range(25)]
 
 
+def test_a_queue_file_that_vanishes_is_passed_over(stores: Any, message: Any) -> None:
+    store = stores.open(open_files=1)
+    for number in range(25):
+        store.put(message(number))
+    store.flush()
+    (stores.root / "consumequeue" / "T" / "0" / f"{200:020d}").unlink()
+    assert get(store, 0).count == 10
+    got = get(store, 12)
+    assert (got.status, got.next_offset) == (GetStatus.OFFSET_FOUND_NULL, 20)
+    assert get(store, 20).count == 5
+
+
 def test_prepared_and_rolled_back_messages_are_not_in_their_queue(stores: Any, message: Any) -> None:
     store = stores.open()
     for number, sys_flag in enumerate((0x0, 0x4, 0x8, 0xC)):

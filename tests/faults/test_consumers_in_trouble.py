@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
@@ -164,6 +166,43 @@ async def test_consumers_read_from_the_slave_while_the_master_is_gone_and_go_bac
 
 async def same_end(admin: Admin, *brokers: Broker) -> bool:
     return len({(await admin.broker_runtime(each.address))["commitLogMaxOffset"] for each in brokers}) == 1
+
+
+CONSUMER = """
+import asyncio, sys
+from rocket_client import ConsumerSettings, FromWhere, PushConsumer
+
+async def main(namesrv, group, topic):
+    settings = ConsumerSettings(commit_seconds=0.2, long_poll_seconds=2.0, pull_batch=8)
+    async with PushConsumer(namesrv, group, from_where=FromWhere.FIRST, settings=settings) as consumer:
+        await consumer.subscribe(topic)
+        async for message in consumer:
+            print(message.body[:40].decode(), flush=True)
+
+asyncio.run(main(*sys.argv[1:]))
+"""
+
+
+async def test_a_consumer_process_that_is_killed_is_followed_by_one_that_skips_nothing(
+    cluster: Cluster, master: Broker, tmp_path: Path
+) -> None:
+    await make_topic(cluster)
+    ledger, seen = Ledger(), Seen()
+    out = tmp_path / "consumed"
+    async with sending(ledger, RawSender("raw", master.address)):
+        await acknowledged(ledger, more=100)
+        with out.open("wb") as file:
+            process = await asyncio.create_subprocess_exec(
+                sys.executable, "-c", CONSUMER, cluster.namesrv, GROUP, TOPIC, stdout=file
+            )
+            await eventually(lambda: out.stat().st_size > 2000)
+            process.kill()
+            await process.wait()
+    for line in out.read_bytes().split(b"\n")[:-1]:
+        seen.times[key_of(line)] += 1
+    async with consuming(cluster.namesrv, seen):
+        await all_came(seen, ledger)
+    assert seen.repeated < 1000
 
 
 async def delayed_through_kills(cluster: Cluster, master: Broker, rounds: int) -> None:

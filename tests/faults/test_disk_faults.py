@@ -13,7 +13,7 @@ from rocket_testing.broker_talk import BrokerTalk
 from rocket_testing.cluster import Broker, Cluster, OurServers
 from rocket_testing.ledger import Ledger
 from rocket_testing.process import ServerFailed
-from rocket_testing.senders import TOPIC, ClientSender, RawSender, acknowledged, sending, stored
+from rocket_testing.senders import ClientSender, RawSender, acknowledged, sending, stored
 from rocket_testing.small_disk import SmallDisk, small_disk
 from rocket_testing.waiting import eventually
 from rocket_wire.errors import RequestError
@@ -162,6 +162,23 @@ async def test_reads_and_commits_go_on_where_offsets_cannot_be_saved(
     await again.close()
 
 
+async def test_a_delayed_message_that_falls_due_on_a_full_disk_comes_once_there_is_room(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    broker = broker_on(disk, cluster, {**small_files, "messageDelayLevel": "1s 2s"})
+    await asyncio.to_thread(broker.start)
+    talk = BrokerTalk(broker.address)
+    await talk.send("T", bytes(300_000))
+    for _ in range(3):
+        await talk.send("T", bytes(200_000), DELAY="1")  # the segment has no room to store them a second time
+    with disk.filled():
+        await eventually(lambda: "is not delivered yet" in broker.run_log(), within=10)
+    messages = await talk.pull_all("T", count=4)
+    assert [len(message.body) for message in messages] == [300_000, 200_000, 200_000, 200_000]
+    await talk.close()
+
+
 def long_name(number: int) -> str:
     """A consumer group; a few hundred of them fill many pages."""
     return f"group-{number}-{'x' * 200}"
@@ -194,7 +211,9 @@ def test_a_store_that_cannot_be_written_is_named_at_the_start(
         assert "Traceback" not in broker.run_log()
 
 
-def test_a_full_disk_is_named_at_the_first_start(cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]) -> None:
+def test_a_full_disk_is_named_at_the_first_start(
+    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
+) -> None:
     """Nothing can be reserved; the broker says so instead of starting half."""
     broker = broker_on(disk, cluster, small_files)
     with disk.filled():

@@ -11,9 +11,11 @@ import pytest
 
 from rocket_client import Admin
 from rocket_testing.broker_talk import BrokerTalk
-from rocket_testing.cluster import Broker, Cluster, write_properties
+from rocket_testing.cluster import Broker, Cluster, OurServers, write_properties
 from rocket_testing.ledger import Ledger
 from rocket_testing.senders import QUEUES, TOPIC, ClientSender, RawSender, Sender, acknowledged, sending, stored
+from rocket_testing.small_disk import small_disk
+from rocket_testing.usage import memory
 from rocket_testing.waiting import eventually
 from rocket_wire.codes import RequestCode
 from rocket_wire.headers.topics import GetTopicConfig
@@ -190,3 +192,45 @@ async def test_a_topic_made_just_before_its_master_died_is_on_the_slave(
     promote(slave)
     await asyncio.to_thread(slave.start)
     assert not ledger.faults(await stored(slave.address, ["Sudden"]))
+
+
+async def test_a_master_beside_a_frozen_slave_goes_on_and_stops_in_time(
+    cluster: Cluster, small_files: dict[str, str]
+) -> None:
+    """What the slave does not read is not kept in memory, and does not hold up the end."""
+    master, slave = await pair(cluster, **small_files)
+    slave.freeze()
+    ledger = Ledger()
+    before = memory(master)
+    async with sending(ledger, RawSender("raw", master.address, size=200_000, rest=0)):
+        await acknowledged(ledger, more=200)
+    assert memory(master) - before < 30_000_000
+    master.patience = 15
+    await asyncio.to_thread(master.stop)
+    await asyncio.to_thread(master.start)
+    slave.thaw()
+    await assert_equal(ledger, cluster, master, slave)
+
+
+async def test_a_slave_whose_disk_was_full_catches_up_to_the_byte(
+    cluster: Cluster, small_files: dict[str, str], tmp_path: Path
+) -> None:
+    await asyncio.to_thread(cluster.add_namesrv)
+    master = await asyncio.to_thread(lambda: cluster.add_broker(**small_files))
+    ledger = Ledger()
+    with small_disk(tmp_path / "disk", megabytes=24) as disk:
+        store = disk.folder / "store"
+        own = {"brokerName": master.broker_name, "brokerId": "1", "slaveReadEnable": "true"}
+        folders = {"storePathRootDir": str(store), "storePathCommitLog": str(store / "commitlog")}
+        slave = disk.moved(OurServers().broker(tmp_path, cluster.namesrv, **{**small_files, **own, **folders}))
+        cluster.brokers.append(slave)
+        await asyncio.to_thread(slave.start)
+        slave.store = disk.inside / "store"
+        async with sending(ledger, RawSender("raw", master.address, size=50_000)):
+            await acknowledged(ledger, more=20)
+            with disk.filled():
+                await eventually(lambda: "No space left on device" in slave.run_log())
+                await acknowledged(ledger, more=20)
+            await acknowledged(ledger, more=20)
+        await assert_equal(ledger, cluster, master, slave)
+        await asyncio.to_thread(slave.kill)

@@ -23,12 +23,13 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from itertools import takewhile
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
 from rocket_broker.store.errors import refused
-from rocket_broker.store.files import File, OpenFiles, sync_folder
+from rocket_broker.store.files import File, OpenFiles, sync_file_system, sync_folder
 from rocket_broker.store.values import Entry, Put
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
@@ -37,7 +38,11 @@ ENTRY: Final = Struct(">qiq")
 ENTRY_BYTES: Final = 20
 BLANK_SIZE: Final = 0x7FFFFFFF
 _BLANK: Final = ENTRY.pack(0, BLANK_SIZE, 0)
+_NOTHING: Final = bytes(ENTRY_BYTES)
 _TAIL_BYTES: Final = 256 * 1024
+_BLOCK_BYTES: Final = 4096
+#: From so many files on one sync of the whole file system is cheaper (measured: 40 000 files, 48 s against 1).
+_MANY_FILES: Final = 64
 SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 
 
@@ -228,6 +233,7 @@ class ConsumeQueues:
             path = self._path(queue, base)
             file = self._files.create(path, self._file_bytes)
             if file.is_new:
+                file.is_new = False
                 self._new_folders.add(os.path.dirname(path))
             file.write(start + at - base, piece)
             self._unsynced.add(path)
@@ -240,6 +246,11 @@ class ConsumeQueues:
 
     def sync(self) -> None:
         """Makes the files durable. Raises OSError."""
+        if len(self._unsynced) > _MANY_FILES:
+            self._new_folders.clear()
+            self._unsynced.clear()  # first: what is written meanwhile is for the next time
+            sync_file_system(self.folder)
+            return
         while self._unsynced:
             path = self._unsynced.pop()
             with suppress(FileNotFoundError):  # deleted since
@@ -285,21 +296,35 @@ class ConsumeQueues:
             return
         queue.max_offset = queue.tail_offset = base // ENTRY_BYTES + count
         queue.min_offset = int(names[0]) // ENTRY_BYTES
-        if count < self._file_bytes // ENTRY_BYTES and any(file.read(count * ENTRY_BYTES, ENTRY_BYTES) or b""):
+        if self._has_more(file, count * ENTRY_BYTES):
             self._zero(queue, queue.max_offset)
         self.by_topic.setdefault(queue.topic, {})[queue.queue_id] = queue
 
     def _count(self, file: File, end: int) -> int:
         """How many entries, from the first on, are of records before position `end`."""
-        low, high = 0, self._file_bytes // ENTRY_BYTES
+
+        def counts(entry: tuple[int, int, int]) -> bool:
+            return entry[1] > 0 and 0 <= entry[0] < end
+
+        first = file.read(0, min(_BLOCK_BYTES // ENTRY_BYTES * ENTRY_BYTES, self._file_bytes)) or b""
+        low = sum(1 for _ in takewhile(counts, ENTRY.iter_unpack(first)))
+        if low < len(first) // ENTRY_BYTES:
+            return low
+        high = self._file_bytes // ENTRY_BYTES
         while low < high:
             middle = (low + high) // 2
-            position, size, _ = ENTRY.unpack(file.read(middle * ENTRY_BYTES, ENTRY_BYTES) or bytes(ENTRY_BYTES))
-            if size > 0 and 0 <= position < end:
+            if counts(ENTRY.unpack(file.read(middle * ENTRY_BYTES, ENTRY_BYTES) or _NOTHING)):
                 low = middle + 1
             else:
                 high = middle
         return low
+
+    def _has_more(self, file: File, start: int) -> bool:
+        """Whether anything but zeros stands in the file from byte `start` on."""
+        if start == self._file_bytes:
+            return False
+        block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
+        return any(file.read(start, block_end - start) or b"") or file.has_blocks(block_end)
 
     def drop_before(self, position: int) -> None:
         """Corrects every queue's minimum after the log lost what was before `position`, and deletes files without use.
@@ -315,6 +340,8 @@ class ConsumeQueues:
                 else:
                     low = middle + 1
                 middle = (low + high) // 2
+            if low == queue.min_offset:
+                continue
             queue.min_offset = low
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
             for name in self._names(queue):

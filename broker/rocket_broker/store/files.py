@@ -6,12 +6,14 @@ another file, by an eviction or a deletion in another.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 
 class File:
@@ -87,6 +89,14 @@ class File:
         """Returns when what was written is on the disk."""
         os.fdatasync(self.fd)
 
+    def has_blocks(self, start: int) -> bool:
+        """Whether the disk holds anything of the file from byte `start` on, or cannot tell."""
+        try:
+            os.lseek(self.fd, start, os.SEEK_DATA)
+        except OSError as error:
+            return error.errno != errno.ENXIO
+        return True
+
     def size(self) -> int:
         """Length in bytes."""
         return os.fstat(self.fd).st_size
@@ -145,3 +155,17 @@ def sync_folder(folder: Path) -> None:
         os.fsync(fd)
     finally:
         os.close(fd)
+
+
+def sync_file_system(folder: Path) -> None:
+    """Makes everything durable that was written to the file system of `folder`."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        if _LIBC.syncfs(fd):  # Python has no name for it
+            number = ctypes.get_errno()
+            raise OSError(number, os.strerror(number), str(folder))
+    finally:
+        os.close(fd)
+
+
+_LIBC: Final = ctypes.CDLL(None, use_errno=True)

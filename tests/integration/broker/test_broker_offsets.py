@@ -121,7 +121,7 @@ async def test_the_offset_of_a_time(talk: BrokerTalk, topic: str) -> None:
     times = []
     for _ in range(4):
         await talk.send(topic)
-        times = [message.store_timestamp for message in (await talk.pull(topic, 0, 0)).messages]
+        times = [message.store_timestamp for message in await talk.read(topic)]
         await asyncio.sleep(0.005)
 
     async def at(timestamp: int) -> int:

@@ -175,10 +175,7 @@ async def content(talk: BrokerTalk) -> list[tuple[int, int, bytes]]:
     """(queue, offset, body) of every message of topic T."""
     found = []
     for queue_id in range(4):
-        offset = 0
-        while (pulled := await talk.pull("T", queue_id, offset)).code == 0:
-            offset = pulled.header.next_begin_offset
-            found += [(message.queue_id, message.queue_offset, message.body) for message in pulled.messages]
+        found += [(message.queue_id, message.queue_offset, message.body) for message in await talk.read("T", queue_id)]
     return found
 
 
@@ -214,9 +211,7 @@ async def test_messages_under_way_at_a_kill_are_there_or_not_but_never_half(clus
     await asyncio.to_thread(broker.kill)
     await asyncio.gather(*sending, return_exceptions=True)
     await asyncio.to_thread(broker.start)
-    messages: list[record.Message] = []
-    while (pulled := await talk.pull("T", 0, len(messages))).code == 0:
-        messages += pulled.messages
+    messages = await talk.read("T")
     assert [message.queue_offset for message in messages] == list(range(len(messages)))
     assert max(acknowledged) < len(messages)
     assert (await talk.send("T")).queue_offset == len(messages)
@@ -246,7 +241,7 @@ async def test_a_torn_tail_is_cut_and_offsets_go_on(cluster: Cluster, dial: Dial
         log.seek(position + 90)
         log.write(bytes(1000))
     await asyncio.to_thread(broker.start)
-    assert (await talk.pull("T", 0, 0)).bodies == [b"0", b"1", b"2", b"3"]
+    assert [message.body for message in await talk.read("T")] == [b"0", b"1", b"2", b"3"]
     assert (await talk.send("T", b"again")).queue_offset == 4
     assert (await talk.pull("T", 0, 4)).bodies == [b"again"]
 

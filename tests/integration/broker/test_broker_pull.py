@@ -44,10 +44,13 @@ async def test_records_come_in_their_order_and_say_where_to_go_on(
     answer = await talk.ask(code, pull_header(topic, 1, 3, max_messages=4))
     header = answer.header(PullMessageAnswer)
     assert (answer.code, answer.remark) == (0, "FOUND")
-    assert (header.next_begin_offset, header.min_offset, header.max_offset) == (7, 0, 10)
-    assert header.suggest_which_broker_id == 0
+    assert (header.min_offset, header.max_offset, header.suggest_which_broker_id) == (0, 10, 0)
     messages = record.decode_all(answer.body)
-    assert [(message.body, message.queue_offset) for message in messages] == [(b"%d" % n, n) for n in range(3, 7)]
+    assert 1 <= len(messages) <= 4
+    after = 3 + len(messages)
+    assert header.next_begin_offset == after
+    assert [(message.body, message.queue_offset) for message in messages] == [(b"%d" % n, n) for n in range(3, after)]
+    assert [message.queue_offset for message in await talk.read(topic, 1, 3)] == list(range(3, 10))
 
 
 @pytest.mark.parametrize(
@@ -83,23 +86,26 @@ async def test_an_empty_queue_moves_only_an_offset_that_is_not_zero(
 async def test_a_filter_that_drops_everything_says_where_to_go_on(talk: BrokerTalk, topic: str) -> None:
     for _ in range(5):
         await talk.send(topic, TAGS="TagA")
-    pulled = await talk.pull(topic, 0, 0, tags="TagB")
-    assert (pulled.code, pulled.header.next_begin_offset) == (20, 5)
+    offset = 0
+    while (pulled := await talk.pull(topic, 0, offset, tags="TagB")).code == 20:
+        assert offset < pulled.header.next_begin_offset <= 5
+        offset = pulled.header.next_begin_offset
+    assert (offset, pulled.code) == (5, 19)
 
 
 async def test_only_messages_of_the_tags_come(talk: BrokerTalk, topic: str) -> None:
     for number, tag in enumerate(["TagA", "TagB", "TagC", "TagA"]):
         await talk.send(topic, b"%d" % number, TAGS=tag)
     await talk.send(topic, b"none")
-    assert (await talk.pull(topic, 0, 0, tags="TagA || TagC")).bodies == [b"0", b"2", b"3"]
-    assert (await talk.pull(topic, 0, 0, tags="*")).bodies == [b"0", b"1", b"2", b"3", b"none"]
+    assert [message.body for message in await talk.read(topic, tags="TagA || TagC")] == [b"0", b"2", b"3"]
+    assert [message.body for message in await talk.read(topic, tags="*")] == [b"0", b"1", b"2", b"3", b"none"]
 
 
 async def test_no_more_comes_than_is_asked_for_or_allowed(talk: BrokerTalk, topic: str) -> None:
     for _ in range(40):
         await talk.send(topic)
-    assert len((await talk.pull(topic, 0, 0, max_messages=5)).messages) == 5
-    assert len((await talk.pull(topic, 0, 0, max_messages=1000)).messages) == 32
+    assert 1 <= len((await talk.pull(topic, 0, 0, max_messages=5)).messages) <= 5
+    assert 5 < len((await talk.pull(topic, 0, 0, max_messages=1000)).messages) <= 32
     assert len((await talk.pull(topic, 0, 0, max_messages=-1)).messages) == 1
 
 
@@ -182,7 +188,8 @@ async def test_a_pull_without_an_expression_goes_by_the_heartbeat(talk: BrokerTa
         topic, "TagA", tags_set=frozenset({"TagA"}), code_set=frozenset({TAG_A}), sub_version=5
     )
     await talk.must(RequestCode.HEART_BEAT, None, heartbeat(group, subscription, MessageModel.CLUSTERING))
-    assert (await talk.pull(topic, 0, 0, group=group, tags=None, sub_version=5)).bodies == [b"0", b"2"]
+    messages = await talk.read(topic, group=group, tags=None, sub_version=5)
+    assert [message.body for message in messages] == [b"0", b"2"]
     answer = await refusal(talk, topic, 0, 0, group=group, tags=None, sub_version=6)
     assert answer.code == ResponseCode.SUBSCRIPTION_NOT_LATEST
 

@@ -104,6 +104,15 @@ class BrokerTalk:
             answer.raise_for_code()
         return Pulled(answer.code, answer.header(PullMessageAnswer), record.decode_all(answer.body))
 
+    async def read(self, topic: str, queue_id: int = 0, offset: int = 0, **wishes: Any) -> list[record.Message]:
+        """What the queue has from `offset` on, in as many pulls as that takes: one may end anywhere after one message."""
+        messages: list[record.Message] = []
+        async with asyncio.timeout(DEADLINE):
+            while (pulled := await self.pull(topic, queue_id, offset, **wishes)).code in (0, 20):
+                offset = pulled.header.next_begin_offset
+                messages += pulled.messages
+        return messages
+
     async def pull_all(self, topic: str, queue_id: int = 0, *, count: int, **wishes: Any) -> list[record.Message]:
         """The queue's first `count` messages, waiting for them. Raises TimeoutError."""
         messages: list[record.Message] = []

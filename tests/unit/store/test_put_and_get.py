@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 from typing import Any
 
 import pytest
@@ -264,3 +265,15 @@ def test_properties_beyond_what_a_record_holds_are_refused(stores: Any, message:
         store.put(message(flag=1 << 40))
     assert store.max_offset("T", 0) == 0
     assert store.put(message()).queue_offset == 0
+
+
+def test_many_queues_are_synced_at_once_and_need_few_open_files(stores: Any, message: Any) -> None:
+    store = stores.open(open_files=8, segment_size=1 << 20, index_enable=False)
+    before = len(os.listdir("/proc/self/fd"))
+    for number in range(400):
+        store.put(message(number, topic=f"T{number % 100}"))
+        if number % 100 == 99:
+            store.flush()
+    assert len(os.listdir("/proc/self/fd")) <= before + 12
+    again = stores.open(stores.killed(), segment_size=1 << 20)
+    assert all(again.max_offset(f"T{number}", 0) == 4 for number in range(100))

@@ -320,6 +320,24 @@ def test_entries_of_records_that_were_cut_off_never_come_back(stores: Any, messa
     assert third.put(message()).queue_offset == 5
 
 
+def test_entries_behind_a_hole_never_come_back_either(stores: Any, message: Any) -> None:
+    sizes = {"checkpoint_interval": 1 << 40, "queue_file_size": 40_000, "segment_size": 1 << 20}
+    store = stores.open(**sizes)
+    puts = fill(store, message, 1000)
+    store.flush()
+    copy = stores.killed()
+    os.truncate(copy / "commitlog" / f"{0:020d}", puts[5].position)
+    with open(copy / "consumequeue" / "T" / "0" / f"{0:020d}", "r+b") as file:
+        file.seek(5 * 20)
+        file.write(bytes(8192))  # of the queue's pages only a later one was written
+    again = stores.open(copy, **sizes)
+    for number in range(1100):
+        again.put(message(number, queue_id=1))
+    again.flush()
+    third = stores.open(stores.killed(copy), **sizes)
+    assert (third.max_offset("T", 0), third.max_offset("T", 1)) == (5, 1100)
+
+
 def test_a_topic_deleted_and_made_again_begins_at_zero_after_a_kill_too(stores: Any, message: Any) -> None:
     store = stores.open(checkpoint_interval=1 << 40)
     fill(store, message, 20)

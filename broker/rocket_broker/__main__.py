@@ -55,6 +55,8 @@ async def _serve(config: LiveConfig) -> None:
             f"The broker[{settings.broker_name}, {settings.address}] boot success. serializeType=JSON{known}",
             flush=True,
         )
+        host = settings.metrics_prom_exporter_host or "0.0.0.0"
+        print(f"Metrics and health on http://{host}:{server.http_port}/metrics /healthz /readyz", flush=True)
         await stopping.wait()
         log.info("stopping")
     finally:

@@ -96,13 +96,16 @@ class BrokerServer:
         metrics = registry(self.broker, self.connections, self._slaves)
         self._loop_delay = LoopDelay(metrics)
         self._health = HealthServer(metrics, self._ready)
+        self._is_serving = False
+        #: Where metrics and health are answered, once started.
+        self.http_port = 0
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Serves. Raises AddressInUse and other OSErrors."""
         settings = self.config.settings
-        await self._health.start(
+        self.http_port = await self._health.start(
             settings.metrics_prom_exporter_host,
             settings.metrics_prom_exporter_port,
             or_free_port=not self.config.is_given("metricsPromExporterPort"),
@@ -122,6 +125,7 @@ class BrokerServer:
                 saver.save()
         self._run_background()
         self.registration.start()
+        self._is_serving = True
 
     async def stop(self) -> None:
         """Stops in order; loses nothing."""
@@ -291,6 +295,8 @@ class BrokerServer:
             self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
 
     def _ready(self) -> tuple[bool, str]:
+        if not self._is_serving:
+            return False, "starting"
         if not self.registration.is_registered:
             return False, "no name server knows this broker yet"
         return True, "registered"

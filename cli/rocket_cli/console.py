@@ -20,6 +20,9 @@ _PIPE_WIDTH = 200  # a pipe has no width of its own, and 80 columns would cut ta
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
 err = Console(stderr=True, highlight=False)
 
+#: The name servers of `make run`.
+NAMESRV = "localhost:9876;localhost:9877"
+
 Namesrv = Annotated[
     str, typer.Option("--namesrv", "-n", envvar="NAMESRV_ADDR", help="The name servers, host:port;host:port.")
 ]

@@ -81,10 +81,18 @@ async def running(file: ManifestFile, places: Places, watcher: Watcher) -> Async
 
 
 async def _follow(file: ManifestFile, root: Path, runner: Runner, watcher: Watcher) -> None:
+    told = name_server_addresses(file.spec, "localhost")
+
     def changed(spec: ClusterSpec) -> None:
-        if not runner.stopping:
-            runner.want(desired(spec, root))
-            watcher.said(f"{file.path} changed")
+        nonlocal told
+        if runner.stopping:
+            return
+        runner.want(desired(spec, root))
+        watcher.said(f"{file.path} changed")
+        addresses = name_server_addresses(spec, "localhost")
+        if addresses != told:
+            watcher.said(f"Name servers from now on:\n  export NAMESRV_ADDR='{addresses}'")
+            told = addresses
 
     await file.follow(changed, watcher.said)
 

@@ -13,7 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from rocket_cli.console import Namesrv, out, refusing
+from rocket_cli.console import NAMESRV, Namesrv, out, refusing
 from rocket_client import FromWhere, Message, Producer, PushConsumer, ReceivedMessage
 
 Topic = Annotated[str, typer.Argument(show_default=False)]
@@ -29,7 +29,7 @@ class Begin(StrEnum):
 def send(
     topic: Topic,
     body: Annotated[str, typer.Argument(help="The text, or - for one message from each line of standard input.")],
-    namesrv: Namesrv = "localhost:9876",
+    namesrv: Namesrv = NAMESRV,
     tag: Annotated[str | None, typer.Option(help="By which consumers may choose.")] = None,
     key: Annotated[list[str] | None, typer.Option(help="For looking it up later; may be repeated.")] = None,
     delay_level: Annotated[int, typer.Option(min=0, max=18, help="1 is a second, 18 two hours; 0 is at once.")] = 0,
@@ -51,7 +51,7 @@ async def _send(namesrv: str, messages: Iterable[Message]) -> None:
 
 def consume(
     topic: Topic,
-    namesrv: Namesrv = "localhost:9876",
+    namesrv: Namesrv = NAMESRV,
     group: Annotated[str, typer.Option(help="The consumer group; it goes on where it stopped.")] = "rocketctl",
     tags: Annotated[str, typer.Option(help='Which messages: "*", or "TagA || TagB".')] = "*",
     begin: Annotated[Begin, typer.Option(help="Where a group begins that is new.")] = Begin.FIRST,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from rich.table import Table
 from rich.text import Text
 
-from rocket_cli.console import Namesrv, out, refusing, table
+from rocket_cli.console import NAMESRV, Namesrv, out, refusing, table
 from rocket_client import Admin, RocketError
 
 
@@ -35,7 +35,7 @@ class NameServerStatus:
     problem: str = ""
 
 
-def status(namesrv: Namesrv = "localhost:9876") -> None:
+def status(namesrv: Namesrv = NAMESRV) -> None:
     """Show the name servers, and every registered broker with what it says of itself."""
     with refusing():
         found = asyncio.run(_status(namesrv))

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from rocket_cli.console import Namesrv, out, refusing, table
+from rocket_cli.console import NAMESRV, Namesrv, err, out, refusing, table
 from rocket_client import Admin, MessageQueue
 from rocket_wire.bodies.stats import TopicOffset
 
@@ -21,7 +21,7 @@ Topic = Annotated[str, typer.Argument(show_default=False)]
 
 @app.command("list")
 def list_topics(
-    namesrv: Namesrv = "localhost:9876",
+    namesrv: Namesrv = NAMESRV,
     everything: Annotated[bool, typer.Option("--all", help="Retry, dead letter and system topics too.")] = False,
 ) -> None:
     """Print the names of all topics."""
@@ -56,32 +56,58 @@ def is_internal(topic: str) -> bool:
 @app.command()
 def create(
     topic: Topic,
-    namesrv: Namesrv = "localhost:9876",
+    namesrv: Namesrv = NAMESRV,
     queues: Annotated[int, typer.Option(min=1, max=10_000, help="How many queues on each master.")] = 8,
+    force: Annotated[bool, typer.Option("--force", help="Take queues away, and what they hold out of reach.")] = False,
 ) -> None:
-    """Make TOPIC on every master, or give it another number of queues."""
+    """Make TOPIC on every master, or give it more queues."""
     with refusing():
-        asyncio.run(_create(namesrv, topic, queues))
-    out.print(f"{topic} has {queues} queues on each master", markup=False)
+        before = asyncio.run(_create(namesrv, topic, queues, force))
+    if before > queues and not force:
+        err.print(
+            f"{topic} has {before} queues; with {queues} the messages in the others could not be consumed. "
+            f"Nothing is changed; --force does it all the same",
+            markup=False,
+            soft_wrap=True,
+        )
+        raise typer.Exit(1)
+    was = f", before {before}" if before not in (0, queues) else ""
+    out.print(f"{topic} has {queues} queues on each master{was}", markup=False)
 
 
-async def _create(namesrv: str, topic: str, queues: int) -> None:
+async def _create(namesrv: str, topic: str, queues: int, force: bool) -> int:
+    """How many queues a broker had for the topic before, 0 for a new one. It loses none unless by `force`."""
     async with Admin(namesrv) as admin:
-        await admin.create_topic(topic, queues=queues)
+        before = 0
+        if await admin.has_topic(topic):
+            before = max((queue.queue_id + 1 for queue in await admin.topic_stats(topic)), default=0)
+        if before <= queues or force:
+            await admin.create_topic(topic, queues=queues)
+        return before
 
 
 @app.command()
 def delete(
     topic: Topic,
-    namesrv: Namesrv = "localhost:9876",
+    namesrv: Namesrv = NAMESRV,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete TOPIC everywhere. Its messages are gone."""
+    with refusing():
+        known = asyncio.run(_knows(namesrv, topic))
+    if not known:
+        err.print(f"there is no topic {topic}", markup=False)
+        raise typer.Exit(1)
     if not yes:
         typer.confirm(f"Delete {topic} and all its messages?", abort=True)
     with refusing():
         asyncio.run(_delete(namesrv, topic))
     out.print(f"{topic} is deleted", markup=False)
+
+
+async def _knows(namesrv: str, topic: str) -> bool:
+    async with Admin(namesrv) as admin:
+        return await admin.has_topic(topic)
 
 
 async def _delete(namesrv: str, topic: str) -> None:
@@ -90,7 +116,7 @@ async def _delete(namesrv: str, topic: str) -> None:
 
 
 @app.command()
-def stats(topic: Topic, namesrv: Namesrv = "localhost:9876") -> None:
+def stats(topic: Topic, namesrv: Namesrv = NAMESRV) -> None:
     """Show how many messages each queue of TOPIC holds."""
     with refusing():
         out.print(stats_table(asyncio.run(_stats(namesrv, topic))))

@@ -93,7 +93,9 @@ class PushConsumer:
     `namesrv` lists name servers, `host:port;host:port`. All consumers of one `group` must subscribe to the same. With
     `Model.CLUSTERING` they share the messages; with `Model.BROADCASTING` each gets all, and keeps its offsets in a file
     (ConsumerSettings.offset_folder). `orderly`: the messages of one queue one after the other, and on one consumer
-    only; else any number at once. `from_where` is for a group that has no offsets yet.
+    only; else any number at once. `from_where` is for a group
+    that has no offsets yet; on a queue whose first message was never deleted, brokers let such a group begin with that
+    one, whatever it says (protocol section 3.8).
 
     Example:
 

@@ -11,17 +11,19 @@ from rocket_wire.compression import Compression
 
 
 class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a producer behaves."""
+    """How a producer behaves.
 
-    #: Further tries after a failed one, on other brokers where the message may go anywhere.
+    retries             further tries after a failed one, on other brokers where the message may go anywhere
+    compress_above      bodies larger than this are compressed, bytes
+    compression         how; None: not at all. Every client reads ZLIB, only 5.0 and newer ones the others
+    max_message_bytes   largest body before compression, bytes; brokers refuse more than their maxMessageSize
+    new_topic_queues    queues that a topic gets on each broker when the first send to it makes it
+    """
+
     retries: int = 2
-    #: Bodies larger than this are compressed, bytes.
     compress_above: int = 4096
-    #: How; None: not at all. Every client reads ZLIB, only 5.0 and newer ones the others.
     compression: Compression | None = Compression.ZLIB
-    #: Largest body before compression, bytes. Brokers refuse more than their maxMessageSize.
     max_message_bytes: int = 4 * 1024 * 1024
-    #: Queues that a topic gets on each broker when the first send to it makes it.
     new_topic_queues: int = 4
 
     def __post_init__(self) -> None:
@@ -31,35 +33,39 @@ class ProducerSettings(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ConsumerSettings(msgspec.Struct, frozen=True, kw_only=True):
-    """How a consumer behaves."""
+    """How a consumer behaves.
 
-    #: Messages that one pull may bring; brokers give at most 32 from memory by default.
+    pull_batch             messages that one pull may bring; brokers give at most 32 from memory by default
+    long_poll_seconds      how long a broker holds a pull that finds nothing
+    max_buffered_messages  a queue is not pulled while it has so many unfinished messages,
+    max_buffered_bytes     or so many bytes of them,
+    max_span               or so many offsets between the first unfinished and the last pulled one
+    commit_seconds         how often offsets are committed
+    rebalance_seconds      how often the group's queues are shared out anew; also at once when a member comes or goes
+    handler_seconds        a handler that takes longer than this is cancelled and its message retried
+    max_reconsume_times    deliveries after which a message goes to the dead letter topic. None: concurrent consumers
+                           leave it to the group's setting on the broker (16); orderly ones repeat without end
+    suspend_seconds        how long an orderly queue rests after a failure
+    shutdown_seconds       how long a stop waits for handlers that are at work
+    from_timestamp         FromWhere.TIMESTAMP: where a group without offsets begins, milliseconds since 1970.
+                           None: half an hour ago
+    offset_folder          where a broadcasting consumer keeps its offsets,
+    instance_name          and under which name: consumers that share a host need different names, and must keep them
+                           over restarts
+    """
+
     pull_batch: int = 32
-    #: How long a broker holds a pull that finds nothing, seconds.
     long_poll_seconds: float = 15.0
-    #: A queue is not pulled while it has so many unfinished messages,
     max_buffered_messages: int = 1000
-    #: or so many bytes of them,
     max_buffered_bytes: int = 64 * 1024 * 1024
-    #: or so many offsets between the first unfinished and the last pulled one.
     max_span: int = 2000
-    #: How often offsets are committed, seconds.
     commit_seconds: float = 5.0
-    #: How often the group's queues are shared out anew, seconds; also at once when a member comes or goes.
     rebalance_seconds: float = 20.0
-    #: A handler that takes longer than this is cancelled and its message retried, seconds.
     handler_seconds: float = 900.0
-    #: Deliveries after which a message goes to the dead letter topic. None: concurrent consumers leave it to the
-    #: group's setting on the broker (16); orderly ones repeat without end.
     max_reconsume_times: int | None = None
-    #: How long an orderly queue rests after a failure, seconds.
     suspend_seconds: float = 1.0
-    #: How long a stop waits for handlers that are at work, seconds.
     shutdown_seconds: float = 30.0
-    #: CONSUME_FROM_TIMESTAMP: where a group without offsets begins, milliseconds since 1970. None: half an hour ago.
     from_timestamp: int | None = None
-    #: Where a broadcasting consumer keeps its offsets, and under which name: consumers that share a host need
-    #: different names, and must keep them over restarts.
     offset_folder: Path = Path("~/.rocketmq_offsets")
     instance_name: str = "DEFAULT"
 

@@ -192,12 +192,22 @@ def _why_start(member: Member, last: Observed | None) -> str:
 
 
 def _configure(view: _View) -> Iterator[Step]:
+    is_moving = _a_name_server_moves(view)
     for process, last in view.running():
         changes = _changes(process, last)
         live = {key: value for key, value in changes.items() if value is not None and _is_live(key, process, last)}
+        if (
+            is_moving
+        ):  # brokers stay with the addresses that still answer until all name servers are where they shall be
+            live.pop("namesrvAddr", None)
         if live and last.answers:
             told = ", ".join(f"{key}={value}" for key, value in live.items())
             yield Step(Verb.CONFIGURE, process.member, f"telling {process.name} as it runs: {told}", live)
+
+
+def _a_name_server_moves(view: _View) -> bool:
+    """Whether a name server has yet to be restarted with other settings, its port perhaps."""
+    return any(process.member.role is Role.NAME_SERVER and _changes(process, last) for process, last in view.running())
 
 
 def _stop_unwanted(view: _View) -> Iterator[Step]:

@@ -93,6 +93,7 @@ async def test_delays_go_on_over_a_restart_and_nothing_comes_twice(cluster: Clus
     assert '"offsetTable":{1:1' in (broker.store / "config" / "delayOffset.json").read_text()
 
 
+@pytest.mark.slow
 async def test_a_message_that_was_due_while_the_broker_was_killed_comes_after_its_start(
     cluster: Cluster, dial: Dial
 ) -> None:
@@ -246,6 +247,7 @@ async def test_retries_of_a_read_only_broker_are_refused(cluster: Cluster, dial:
     assert (await back(talk, message, "G")).code == ResponseCode.NO_PERMISSION
 
 
+@pytest.mark.slow
 async def test_every_level_saves_how_far_it_came(cluster: Cluster, dial: Dial) -> None:
     broker = await asyncio.to_thread(cluster.add_broker, messageDelayLevel="1s", flushDelayOffsetInterval="50")
     talk = dial(broker.address)

@@ -105,7 +105,7 @@ async def test_no_more_comes_than_is_asked_for_or_allowed(talk: BrokerTalk, topi
     for _ in range(40):
         await talk.send(topic)
     assert 1 <= len((await talk.pull(topic, 0, 0, max_messages=5)).messages) <= 5
-    assert 5 < len((await talk.pull(topic, 0, 0, max_messages=1000)).messages) <= 32
+    assert 1 <= len((await talk.pull(topic, 0, 0, max_messages=1000)).messages) <= 32
     assert len((await talk.pull(topic, 0, 0, max_messages=-1)).messages) == 1
 
 

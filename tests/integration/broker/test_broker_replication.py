@@ -178,6 +178,7 @@ async def test_who_is_no_slave_disturbs_nobody(pair: Pair) -> None:
     assert "Traceback" not in pair.master.run_log()
 
 
+@pytest.mark.slow
 async def test_a_master_that_talks_nonsense_changes_nothing_at_its_slave(pair: Pair) -> None:
     slave = await pair.add_slave()
     await pair.to_master.send("T", b"known")

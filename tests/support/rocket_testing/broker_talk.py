@@ -105,7 +105,7 @@ class BrokerTalk:
         return Pulled(answer.code, answer.header(PullMessageAnswer), record.decode_all(answer.body))
 
     async def read(self, topic: str, queue_id: int = 0, offset: int = 0, **wishes: Any) -> list[record.Message]:
-        """What the queue has from `offset` on, in as many pulls as that takes: one may end anywhere after one message."""
+        """What the queue has from `offset` on, in as many pulls as it takes: a pull may end after any message."""
         messages: list[record.Message] = []
         async with asyncio.timeout(DEADLINE):
             while (pulled := await self.pull(topic, queue_id, offset, **wishes)).code in (0, 20):

@@ -18,9 +18,11 @@ NAMESRV_0, NAMESRV_1 = "orders-namesrv-0", "orders-namesrv-1"
 MASTER, SLAVE = "orders-broker-0-0", "orders-broker-0-1"
 
 
-def wanted(groups: int = 1, slaves: int = 1, servers: int = 2, config: Mapping[str, str] | None = None) -> Desired:
+def wanted(
+    groups: int = 1, slaves: int = 1, servers: int = 2, config: Mapping[str, str] | None = None, port: int = 9876
+) -> Desired:
     spec = {
-        "nameServer": {"replicas": servers},
+        "nameServer": {"replicas": servers, "port": port},
         "broker": {"groups": groups, "slavesPerGroup": slaves, "config": dict(config or {})},
     }
     kind = {"apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster", "metadata": {"name": "orders"}}
@@ -181,6 +183,21 @@ def test_a_name_server_goes_only_when_no_broker_names_it_any_more() -> None:
     assert step(wanted(servers=1), before | {MASTER: after[MASTER]}).name == SLAVE
     told = before | {MASTER: after[MASTER], SLAVE: after[SLAVE]}
     assert step(wanted(servers=1), told).why == f"stopping {NAMESRV_1}: name server 1 is no longer wanted"
+
+
+def test_name_servers_move_one_by_one_before_brokers_are_told_where_they_are() -> None:
+    after = wanted(port=9976)
+    seen = all_running(wanted())
+    first = step(after, seen)
+    assert (first.verb, first.name) == (Verb.STOP, NAMESRV_1)
+    seen[NAMESRV_1] = running(process(after, NAMESRV_1))
+    second = step(after, seen)
+    assert (second.verb, second.name) == (Verb.STOP, NAMESRV_0)
+    seen[NAMESRV_0] = running(process(after, NAMESRV_0))
+    told = step(after, seen)
+    assert (told.verb, told.name, told.settings["namesrvAddr"]) == (
+        Verb.CONFIGURE, MASTER, "127.0.0.1:9976;127.0.0.1:9977",
+    )  # fmt: skip
 
 
 def test_a_broker_that_does_not_take_a_key_over_is_restarted() -> None:

@@ -35,7 +35,7 @@ from rocket_broker.replication.master import Master
 from rocket_broker.replication.metadata import Metadata, MetadataFollower
 from rocket_broker.replication.slave import Slave
 from rocket_broker.saved import Saver
-from rocket_broker.settings import delay_levels
+from rocket_broker.settings import delay_levels, delete_hours
 from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
@@ -96,7 +96,8 @@ class BrokerServer:
         metrics = registry(self.broker, self.connections, self._slaves)
         self._loop_delay = LoopDelay(metrics)
         self._health = HealthServer(metrics, self._ready)
-        self._is_serving = False
+        self._state = "starting"
+        self._set_retention()
         #: Where metrics and health are answered, once started.
         self.http_port = 0
 
@@ -125,10 +126,11 @@ class BrokerServer:
                 saver.save()
         self._run_background()
         self.registration.start()
-        self._is_serving = True
+        self._state = "serving"
 
     async def stop(self) -> None:
         """Stops in order; loses nothing."""
+        self._state = "stopping"
         await self.registration.stop()
         self.broker.arrivals.close()
         for server in self._servers:
@@ -278,7 +280,13 @@ class BrokerServer:
         self._ignore(self.savers["topics"].save())
         self.registration.topics_changed(changed)
 
+    def _set_retention(self) -> None:
+        settings = self.config.settings
+        hours = delete_hours(settings.delete_when)
+        self.store.set_retention(settings.file_reserved_time, hours, settings.disk_max_used_space_ratio / 100)
+
     def _settings_changed(self, keys: set[str]) -> None:
+        self._set_retention()
         self.broker.stamp = Stamp(self.config.settings, self.broker.store_host)
         if "namesrvAddr" in keys:
             self.registration.start()
@@ -295,8 +303,8 @@ class BrokerServer:
             self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
 
     def _ready(self) -> tuple[bool, str]:
-        if not self._is_serving:
-            return False, "starting"
+        if self._state != "serving":
+            return False, self._state
         if not self.registration.is_registered:
             return False, "no name server knows this broker yet"
         return True, "registered"

@@ -24,6 +24,10 @@ Positive = Annotated[int, Meta(ge=1)]
 Percent = Annotated[int, Meta(ge=1, le=100)]
 #: The fast listener is two ports below, replication one above.
 ListenPort = Annotated[int, Meta(ge=3, le=65534)]
+Hours = Annotated[
+    str,
+    Meta(pattern=r"^ *([01]?[0-9]|2[0-3])( *; *([01]?[0-9]|2[0-3]))* *;? *$", description="hours such as 04 or 04;16"),
+]
 Delays = Annotated[
     str, Meta(pattern=r"^\s*[0-9]+[smhd](\s+[0-9]+[smhd])*\s*$", description="a list such as 1s 5s 1m 2h")
 ]
@@ -71,7 +75,7 @@ class BrokerSettings(Settings, frozen=True):
     flush_interval_commit_log: Positive = 500
     sync_flush_timeout: Positive = 5000
     file_reserved_time: Positive = 72
-    delete_when: str = "04"
+    delete_when: Hours = "04"
     disk_max_used_space_ratio: Percent = 75
     max_message_size: Positive = 4 * 1024 * 1024
     message_delay_level: Delays = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
@@ -190,6 +194,14 @@ def delay_levels(text: str) -> tuple[int, ...]:
     if not words or not all(word[:-1].isdecimal() and word[-1] in units for word in words):
         raise ValueError(f"messageDelayLevel: {text!r} is not a list such as '1s 5s 1m 2h'")
     return tuple(int(word[:-1]) * units[word[-1]] for word in words)
+
+
+def delete_hours(text: str) -> tuple[int, ...]:
+    """The hours of the day of `deleteWhen`, such as "04" or "04;16". Raises ValueError."""
+    words = [word.strip() for word in text.split(";") if word.strip()]
+    if not words or not all(word.isdecimal() and int(word) < 24 for word in words):
+        raise ValueError(f"deleteWhen: {text!r} is not an hour of the day or a list such as '04;16'")
+    return tuple(int(word) for word in words)
 
 
 def numeric_address(host: str) -> str:

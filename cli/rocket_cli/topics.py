@@ -93,26 +93,22 @@ def delete(
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
     """Delete TOPIC everywhere. Its messages are gone."""
-    with refusing():
-        known = asyncio.run(_knows(namesrv, topic))
-    if not known:
-        err.print(f"there is no topic {topic}", markup=False)
-        raise typer.Exit(1)
     if not yes:
         typer.confirm(f"Delete {topic} and all its messages?", abort=True)
     with refusing():
-        asyncio.run(_delete(namesrv, topic))
+        known = asyncio.run(_delete(namesrv, topic))
+    if not known:
+        err.print(f"there is no topic {topic}", markup=False)
+        raise typer.Exit(1)
     out.print(f"{topic} is deleted", markup=False)
 
 
-async def _knows(namesrv: str, topic: str) -> bool:
+async def _delete(namesrv: str, topic: str) -> bool:
+    """False where there was no such topic."""
     async with Admin(namesrv) as admin:
-        return await admin.has_topic(topic)
-
-
-async def _delete(namesrv: str, topic: str) -> None:
-    async with Admin(namesrv) as admin:
+        known = await admin.has_topic(topic)
         await admin.delete_topic(topic)
+        return known
 
 
 @app.command()

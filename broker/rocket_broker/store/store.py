@@ -15,6 +15,8 @@ from collections.abc import Callable
 from itertools import islice
 from typing import Final
 
+import msgspec
+
 from rocket_broker.store import retention
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
@@ -310,6 +312,15 @@ class MessageStore:
     def delete_topic(self, topic: str) -> None:
         """Removes the topic's queues; its records stay in the log until that is deleted."""
         self._queues.delete_topic(topic)
+
+    def set_retention(self, reserved_hours: int, delete_when: tuple[int, ...], max_used_ratio: float) -> None:
+        """From now on messages are kept so long: hours, the hours of the day to delete at, how full the disk may be."""
+        self._settings = msgspec.structs.replace(
+            self._settings,
+            file_reserved_hours=reserved_hours,
+            delete_when=delete_when,
+            max_used_ratio=max_used_ratio,
+        )
 
     def delete_expired(self, now_ms: int) -> int:
         """Deletes the oldest segments whose messages are older than they need be kept; returns how many.

@@ -11,13 +11,21 @@ from rocket_testing.broker_talk import DEADLINE, BrokerTalk, Dial
 from rocket_testing.cluster import Cluster
 from rocket_testing.waiting import eventually
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.bodies.offsets import LockBatchRequestBody, LockBatchResponseBody, UnlockBatchRequestBody
+from rocket_wire.bodies.groups import GroupList
+from rocket_wire.bodies.offsets import (
+    LockBatchRequestBody,
+    LockBatchResponseBody,
+    ResetOffsetBody,
+    UnlockBatchRequestBody,
+)
 from rocket_wire.codes import RequestCode, ResponseCode
+from rocket_wire.headers.clients import QueryTopicConsumeByWho
 from rocket_wire.headers.header import Header
 from rocket_wire.headers.offsets import (
     GetEarliestMsgStoretime,
     GetMaxOffset,
     GetMinOffset,
+    InvokeBrokerToResetOffset,
     SearchOffsetByTimestamp,
     UpdateConsumerOffset,
 )
@@ -133,6 +141,86 @@ async def test_the_offset_of_a_time(talk: BrokerTalk, topic: str) -> None:
     assert await at(times[3] + 1_000_000) == 4
     header = GetEarliestMsgStoretime(topic, 0)
     assert await number(talk, RequestCode.GET_EARLIEST_MSG_STORETIME, header, "timestamp") == times[0]
+
+
+# -- resets ------------------------------------------------------------------------------------------------------------
+
+
+async def reset(talk: BrokerTalk, topic: str, group: str, timestamp: int, **more: int) -> dict[int, int]:
+    """Sends a group to a time, or one queue of it to an offset; the offsets by queue that it will take."""
+    header = InvokeBrokerToResetOffset(topic, group, timestamp, is_force=True, **more)
+    answer = await talk.must(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, header)
+    return {queue.queue_id: offset for queue, offset in ResetOffsetBody.decode(answer.body).offset_table.items()}
+
+
+async def consumed(talk: BrokerTalk, topic: str, group: str) -> None:
+    """Three messages in queue 0, all consumed by the group."""
+    for _ in range(3):
+        await talk.send(topic)
+    await talk.beat(group, topic)
+    await talk.commit(group, topic, 0, 3)
+
+
+async def test_a_group_is_sent_back_in_time_and_its_consumers_hear_of_it_once(
+    talk: BrokerTalk, topic: str, group: str
+) -> None:
+    await consumed(talk, topic, group)
+    assert await reset(talk, topic, group, 0) == {0: 0, 1: 0, 2: 0, 3: 0}
+    assert await talk.offset(group, topic) == 0
+    pulled = await talk.pull(topic, 0, 3, group=group)
+    assert (pulled.code, pulled.header.next_begin_offset) == (21, 0)
+    assert (await talk.pull(topic, 0, 3, group=group)).code == 19
+
+
+async def test_what_consumers_commit_before_they_hear_of_a_reset_does_not_undo_it(
+    talk: BrokerTalk, topic: str, group: str
+) -> None:
+    await consumed(talk, topic, group)
+    assert await reset(talk, topic, group, -1, queue_id=0, offset=1) == {0: 1}
+    assert (await talk.commit(group, topic, 0, 3)).code == 0
+    assert await talk.offset(group, topic) == 1
+    await talk.pull(topic, 0, 3, group=group)
+    await talk.commit(group, topic, 0, 2)
+    assert await talk.offset(group, topic) == 2
+
+
+async def test_a_pull_that_is_held_hears_of_a_reset_at_once(talk: BrokerTalk, topic: str, group: str) -> None:
+    await consumed(talk, topic, group)
+    pulling = asyncio.ensure_future(talk.pull(topic, 0, 3, group=group, suspend_ms=60_000))
+    await asyncio.sleep(0)
+    await reset(talk, topic, group, 0)
+    pulled = await asyncio.wait_for(pulling, DEADLINE)
+    assert (pulled.code, pulled.header.next_begin_offset) == (21, 0)
+
+
+@pytest.mark.parametrize("offset", [4, 2**62])
+async def test_a_group_is_not_sent_behind_the_queues_end(talk: BrokerTalk, topic: str, group: str, offset: int) -> None:
+    await consumed(talk, topic, group)
+    header = InvokeBrokerToResetOffset(topic, group, -1, is_force=True, queue_id=0, offset=offset)
+    answer = await talk.ask(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, header)
+    assert answer.code == ResponseCode.SYSTEM_ERROR
+    assert await talk.offset(group, topic) == 3
+
+
+async def test_a_reset_of_what_is_unknown_is_refused(talk: BrokerTalk, topic: str, group: str) -> None:
+    header = InvokeBrokerToResetOffset(topic, group, 0, is_force=True)
+    answer = await talk.ask(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, header)
+    assert answer.code == ResponseCode.TOPIC_NOT_EXIST
+    await talk.send(topic)
+    answer = await talk.ask(RequestCode.INVOKE_BROKER_TO_RESET_OFFSET, header)
+    assert answer.code == ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST
+
+
+async def test_a_topics_groups_are_those_that_subscribe_or_have_consumed(
+    talk: BrokerTalk, topic: str, group: str
+) -> None:
+    await talk.send(topic)
+    await talk.beat(group, topic)
+    await talk.beat(group + "-gone", topic)
+    await talk.commit(group + "-gone", topic, 0, 1)
+    await talk.beat(group + "-gone", "Another")
+    answer = await talk.must(RequestCode.QUERY_TOPIC_CONSUME_BY_WHO, QueryTopicConsumeByWho(topic))
+    assert GroupList.decode(answer.body).group_list == {group, group + "-gone"}
 
 
 # -- locks -------------------------------------------------------------------------------------------------------------

@@ -71,6 +71,13 @@ async def test_a_message_before_the_wanted_offset_wakes_nobody(arrivals: Arrival
     assert await ends(waiting)
 
 
+async def test_who_waits_for_a_queue_can_be_woken_without_a_message(arrivals: Arrivals) -> None:
+    waiting, other = begin(arrivals, offset=7, tags=frozenset({A})), begin(arrivals, queue=1, timeout=0.01)
+    arrivals.wake("T", 0)
+    assert await ends(waiting)
+    await other
+
+
 async def test_a_wait_ends_with_its_time(arrivals: Arrivals) -> None:
     await asyncio.wait_for(begin(arrivals, timeout=0.01), DEADLINE)
     assert arrivals.count == 0

@@ -9,7 +9,15 @@ from pathlib import Path
 import pytest
 
 from rocket_broker import config
-from rocket_broker.settings import FORBIDDEN_KEYS, LIVE_KEYS, BrokerRole, BrokerSettings, FlushDiskType, delay_levels
+from rocket_broker.settings import (
+    FORBIDDEN_KEYS,
+    LIVE_KEYS,
+    BrokerRole,
+    BrokerSettings,
+    FlushDiskType,
+    delay_levels,
+    delete_hours,
+)
 from rocket_net.properties_file import SettingsError
 
 TUTORIAL = """\
@@ -88,6 +96,8 @@ def test_an_unknown_key_is_named_in_a_warning_and_kept(tmp_path: Path, caplog: p
         ("maxMessageSize=0", "maxMessageSize = '0': expected a whole number of at least 1"),
         ("diskMaxUsedSpaceRatio=101", "diskMaxUsedSpaceRatio = '101': expected a whole number from 1 to 100"),
         ("messageDelayLevel=1s soon", "messageDelayLevel = '1s soon': expected"),
+        ("deleteWhen=25", "deleteWhen = '25': expected hours such as 04 or 04;16"),
+        ("deleteWhen=at four", "deleteWhen = 'at four': expected"),
         ("messageDelayLevel=", "messageDelayLevel = '': expected"),
     ],
 )
@@ -205,3 +215,8 @@ def test_every_live_key_is_a_key() -> None:
     keys = set(config.read(None).pairs())
     assert keys >= LIVE_KEYS
     assert not LIVE_KEYS & FORBIDDEN_KEYS
+
+
+@pytest.mark.parametrize(("text", "hours"), [("04", (4,)), ("4", (4,)), ("04;16", (4, 16)), (" 0 ; 23 ;", (0, 23))])
+def test_the_hours_to_delete_at(text: str, hours: tuple[int, ...]) -> None:
+    assert delete_hours(text) == hours

@@ -182,6 +182,21 @@ def test_a_retry_topic_is_made_once_and_then_left_alone(topics: Topics) -> None:
     assert topics.ensure("%RETRY%g", 5, perm=4) == made
 
 
+def test_a_slave_learns_topics_from_the_messages_that_it_copies(topics: Topics) -> None:
+    """Its master may die before it is asked for its topics again."""
+    topics.learn("New", 2)
+    topics.learn("New", 1)
+    new = topics.get("New")
+    assert new == TopicConfig("New", read_queue_nums=3, write_queue_nums=3, perm=6)
+    topics.put(TopicConfig("Known", 4, 4, perm=4))
+    version = topics.version
+    topics.learn("Known", 3)
+    assert topics.version == version
+    topics.learn("Known", 5)
+    known = topics.get("Known")
+    assert known == TopicConfig("Known", read_queue_nums=6, write_queue_nums=4, perm=4)
+
+
 # -- the file ----------------------------------------------------------------------------------------------------------
 
 

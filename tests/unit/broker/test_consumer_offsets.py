@@ -36,6 +36,19 @@ def test_an_offset_may_go_back(offsets: ConsumerOffsets) -> None:
     assert offsets.query("G", "T", 0) == 3
 
 
+def test_a_reset_stands_against_commits_until_a_consumer_took_it(offsets: ConsumerOffsets) -> None:
+    offsets.commit("G", "T", 0, 7)
+    offsets.reset("G", "T", 0, 2)
+    offsets.commit("G", "T", 0, 8)
+    offsets.commit("G", "T", 1, 8)
+    assert [offsets.query("G", "T", queue) for queue in range(2)] == [2, 8]
+    assert offsets.take_reset("Other", "T", 0) is None
+    assert offsets.take_reset("G", "T", 0) == 2
+    assert offsets.take_reset("G", "T", 0) is None
+    offsets.commit("G", "T", 0, 3)
+    assert offsets.query("G", "T", 0) == 3
+
+
 def test_groups_and_topics_are_found_by_each_other(offsets: ConsumerOffsets) -> None:
     for group, topic in (("G", "T"), ("G", "U"), ("H", "T"), ("GG", "TT")):
         offsets.commit(group, topic, 0, 1)

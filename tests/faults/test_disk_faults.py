@@ -1,4 +1,4 @@
-"""Disks that are full or read-only: sends are refused in words, reads go on, and room is used as soon as it is there."""
+"""Disks that are full or read-only: sends are refused in words, reads go on, and room is used as soon as it comes."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ async def fill_rounds(cluster: Cluster, disk: SmallDisk, broker: Broker, rounds:
     async with sending(ledger, large, ClientSender("client", cluster.namesrv)):
         for _ in range(rounds):
             await acknowledged(ledger, more=20)
-            refused = sum(ledger.refusals.values())
+            enough = sum(ledger.refusals.values()) + 20
             with disk.filled():
-                await eventually(lambda: sum(ledger.refusals.values()) > refused + 20)
+                await eventually(lambda enough=enough: sum(ledger.refusals.values()) > enough)
                 assert not ledger.faults(await stored(broker.address)), "while the disk is full"
             await acknowledged(ledger, more=20)
     assert broker.is_running

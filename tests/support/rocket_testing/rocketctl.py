@@ -102,7 +102,9 @@ class Rocketctl:
 
     def pid(self, name: str) -> int:
         """The pid of a member's present process."""
-        return int(_text(self.root / name / "pid"))
+        file = self.root / name / "pid"
+        wait_for(lambda: _text(file).strip() != "", lambda: f"a pid in {file}")  # it may just be written anew
+        return int(_text(file))
 
     def end(self) -> None:
         """Whatever still runs is killed."""

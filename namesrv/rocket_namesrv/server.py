@@ -101,6 +101,8 @@ class NameServer:
     def _ready(self) -> tuple[bool, str]:
         if self._is_stopping:
             return False, "stopping"
+        if not self.port:
+            return False, "starting"
         left = self._parts.warm_up_millis_left()
         if left > 0:
             return False, f"waiting {left / 1000:.0f} s more for brokers to register (waitSecondsForService)"

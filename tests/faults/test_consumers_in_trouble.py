@@ -52,6 +52,7 @@ async def consuming(namesrv: str, seen: Seen, *, orderly: bool = False) -> Async
     async with consumer:
         await consumer.subscribe(TOPIC)
         run = asyncio.create_task(consumer.run(seen.handle))
+        await asyncio.sleep(0)  # it has begun, even where nothing is left to wait for
         try:
             yield consumer
         finally:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,6 @@ from rocket_testing.process import ServerFailed
 from rocket_testing.senders import ClientSender, RawSender, acknowledged, sending, stored
 from rocket_testing.small_disk import SmallDisk, small_disk
 from rocket_testing.waiting import eventually
-from rocket_wire.errors import RequestError
 
 
 @pytest.fixture
@@ -34,6 +34,10 @@ def broker_on(disk: SmallDisk, cluster: Cluster, properties: dict[str, str]) -> 
     return broker
 
 
+def has_refused(ledger: Ledger, count: int) -> bool:
+    return ledger.refusals.total() >= count
+
+
 async def fill_rounds(cluster: Cluster, disk: SmallDisk, broker: Broker, rounds: int) -> Ledger:
     """Fills the disk under load, reads, frees it, and goes on."""
     ledger = Ledger()
@@ -41,9 +45,8 @@ async def fill_rounds(cluster: Cluster, disk: SmallDisk, broker: Broker, rounds:
     async with sending(ledger, large, ClientSender("client", cluster.namesrv)):
         for _ in range(rounds):
             await acknowledged(ledger, more=20)
-            enough = sum(ledger.refusals.values()) + 20
             with disk.filled():
-                await eventually(lambda enough=enough: sum(ledger.refusals.values()) > enough)
+                await eventually(partial(has_refused, ledger, ledger.refusals.total() + 20))
                 assert not ledger.faults(await stored(broker.address)), "while the disk is full"
             await acknowledged(ledger, more=20)
     assert broker.is_running
@@ -137,6 +140,7 @@ async def is_safe_again(sender: RawSender, ledger: Ledger) -> bool:
     return ledger.statuses[0] > before
 
 
+@pytest.mark.slow
 async def test_reads_and_commits_go_on_where_offsets_cannot_be_saved(
     cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
 ) -> None:
@@ -162,6 +166,7 @@ async def test_reads_and_commits_go_on_where_offsets_cannot_be_saved(
     await again.close()
 
 
+@pytest.mark.slow
 async def test_a_delayed_message_that_falls_due_on_a_full_disk_comes_once_there_is_room(
     cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
 ) -> None:
@@ -209,27 +214,3 @@ def test_a_store_that_cannot_be_written_is_named_at_the_start(
             broker.start()
         assert re.search(r"The broker cannot start: .*Read-only file system.*disk/store", broker.run_log())
         assert "Traceback" not in broker.run_log()
-
-
-def test_a_full_disk_is_named_at_the_first_start(
-    cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
-) -> None:
-    """Nothing can be reserved; the broker says so instead of starting half."""
-    broker = broker_on(disk, cluster, small_files)
-    with disk.filled():
-        try:
-            broker.start()
-        except ServerFailed:
-            assert "No space left on device" in broker.run_log()
-            assert "Traceback" not in broker.run_log()
-            return
-        with pytest.raises(RequestError):
-            asyncio.run(send_one(broker))
-
-
-async def send_one(broker: Broker) -> None:
-    talk = BrokerTalk(broker.address)
-    try:
-        await talk.send("T")
-    finally:
-        await talk.close()

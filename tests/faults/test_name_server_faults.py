@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -32,6 +33,11 @@ async def has_topic(address: str, topic: str) -> bool:
         return True
 
 
+async def learns(address: str, topic: str, within: float) -> None:
+    """Returns once this name server knows the topic; it must within so many seconds."""
+    await eventually(partial(has_topic, address, topic), within)
+
+
 async def two_namesrvs(cluster: Cluster) -> tuple[Namesrv, Namesrv]:
     return await asyncio.to_thread(lambda: (cluster.add_namesrv(), cluster.add_namesrv()))
 
@@ -47,7 +53,7 @@ async def test_both_name_servers_restart_and_nobody_stops_sending(cluster: Clust
         await acknowledged(ledger, more=50)
         await asyncio.gather(*(asyncio.to_thread(each.start) for each in (first, second)))
         for each in (first, second):
-            await eventually(lambda address=each.address: has_topic(address, BUILT_IN), within=8)
+            await learns(each.address, BUILT_IN, within=8)
         await acknowledged(ledger, more=20)
     assert not ledger.refusals
     assert not ledger.faults(await stored(broker.address))
@@ -68,7 +74,7 @@ async def test_a_broker_starts_beside_a_frozen_name_server_which_learns_of_it_la
         await producer.send(Message("First", "x"))
     frozen.thaw()
     for topic in (BUILT_IN, "First"):
-        await eventually(lambda topic=topic: has_topic(frozen.address, topic), within=10)
+        await learns(frozen.address, topic, within=10)
     await asyncio.to_thread(broker.stop)
 
 
@@ -79,10 +85,10 @@ async def test_a_name_server_that_freezes_later_keeps_nobody_waiting(cluster: Cl
     async with sending(ledger, ClientSender("old", cluster.namesrv, retries=0)):
         await acknowledged(ledger, more=20)
         frozen.freeze()
-        async with Admin(cluster.namesrv) as admin:
-            with contextlib.suppress(Exception):  # a change that one name server did not take is an error to its maker
-                await admin.create_topic("Made", queues=1)
-        assert await has_topic(live.address, "Made")
+        talk = BrokerTalk(broker.address)
+        await talk.send("Made")
+        await talk.close()
+        await learns(live.address, "Made", within=2)
         async with sending(ledger, ClientSender("new", cluster.namesrv, retries=0)):
             await acknowledged(ledger, more=40)
     assert not ledger.refusals
@@ -99,7 +105,7 @@ async def test_a_broker_that_was_forgotten_with_two_topics_new_at_once_is_whole_
     namesrv = cluster.namesrvs[0].address
     sender = BrokerTalk(master.address)
     await sender.send("Zero")
-    await eventually(lambda: has_topic(namesrv, "Zero"), within=5)
+    await learns(namesrv, "Zero", within=5)
     talk = BrokerTalk(namesrv)
     gone = UnregisterBroker(master.broker_name, master.address, "DefaultCluster", 0)
     await talk.must(RequestCode.UNREGISTER_BROKER, gone)
@@ -108,7 +114,15 @@ async def test_a_broker_that_was_forgotten_with_two_topics_new_at_once_is_whole_
     await asyncio.gather(sender.send("One"), sender.send("Other"))
     await sender.close()
     for topic in ("One", "Other", "Zero", BUILT_IN):
-        await eventually(lambda topic=topic: has_topic(namesrv, topic), within=5)
+        await learns(namesrv, topic, within=5)
+
+
+async def test_two_brokers_with_one_name_and_id_are_named_by_the_name_server(cluster: Cluster, tmp_path: Path) -> None:
+    namesrv = await asyncio.to_thread(cluster.add_namesrv)
+    first, second = await asyncio.to_thread(
+        lambda: (cluster.add_broker(brokerName="same"), cluster.add_broker(brokerName="same"))
+    )
+    assert f"at {second.address} takes the place of {first.address}" in namesrv.run_log()
 
 
 class Passage:
@@ -172,9 +186,9 @@ async def test_a_topic_is_known_soon_although_the_connection_to_the_name_server_
         await asyncio.to_thread(broker.start)
         talk = BrokerTalk(broker.address)
         await talk.send("Before")
-        await eventually(lambda: has_topic(namesrv.address, "Before"), within=5)
+        await learns(namesrv.address, "Before", within=5)
         way.lose_connections()
         await talk.send("After")
         await talk.close()
-        await eventually(lambda: has_topic(namesrv.address, "After"), within=10)
+        await learns(namesrv.address, "After", within=10)
         await asyncio.to_thread(broker.kill)

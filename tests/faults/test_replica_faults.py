@@ -194,6 +194,7 @@ async def test_a_topic_made_just_before_its_master_died_is_on_the_slave(
     assert not ledger.faults(await stored(slave.address, ["Sudden"]))
 
 
+@pytest.mark.slow
 async def test_a_master_beside_a_frozen_slave_goes_on_and_stops_in_time(
     cluster: Cluster, small_files: dict[str, str]
 ) -> None:
@@ -234,3 +235,22 @@ async def test_a_slave_whose_disk_was_full_catches_up_to_the_byte(
             await acknowledged(ledger, more=20)
         await assert_equal(ledger, cluster, master, slave)
         await asyncio.to_thread(slave.kill)
+
+
+async def test_an_empty_master_does_not_lead_a_slave_that_has_the_messages(
+    cluster: Cluster, small_files: dict[str, str]
+) -> None:
+    """It came back without its disk; its log says what to do, and doing so loses nothing."""
+    master, slave = await pair(cluster, **small_files, brokerRole="SYNC_MASTER", inSyncReplicas="2")
+    ledger = Ledger()
+    async with sending(ledger, *everybody(cluster, master)):
+        await acknowledged(ledger, more=100)
+    await asyncio.to_thread(master.kill)
+    shutil.rmtree(master.store)
+    await asyncio.to_thread(master.start)
+    await eventually(lambda: "let the slave take its place" in master.run_log(), within=10)
+    for broker in (master, slave):
+        await asyncio.to_thread(broker.stop)
+    promote(slave)
+    await asyncio.to_thread(slave.start)
+    assert not ledger.faults(await stored(slave.address))

@@ -195,11 +195,19 @@ class SlaveConnection(asyncio.Protocol):
 
     def _begin(self, position: int) -> None:
         store = self._master.store
-        if position and not store.min_position <= position <= store.max_position:
+        if position > store.max_position:
             log.error(
-                "slave %s has the log up to %d, this master has %d to %d: it holds what this master does not, or lost "
-                "too much; empty its store directory to copy anew",
-                self.peer, position, store.min_position, store.max_position,
+                "slave %s has the log up to %d, this master to %d only: it holds what this master does not. Where this "
+                "master lost its disk, stop it and let the slave take its place (brokerId=0 in the slave's file); else "
+                "empty the slave's store directory, and it copies anew",
+                self.peer, position, store.max_position,
+            )  # fmt: skip
+            return self.close()
+        if position and position < store.min_position:
+            log.error(
+                "slave %s has the log up to %d, this master's begins at %d: it was away for too long; empty its store "
+                "directory, and it copies anew",
+                self.peer, position, store.min_position,
             )  # fmt: skip
             return self.close()
         self.sent = position or store.min_position

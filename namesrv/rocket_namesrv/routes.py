@@ -49,12 +49,14 @@ class Registration(NamedTuple):
 
 
 class Registered(NamedTuple):
-    """What became of a registration. `is_accepted` is False when another broker holds this id with a newer state."""
+    """What became of a registration. `is_accepted` is False when another broker holds this id with a newer state;
+    `displaced` is the address of one that held it until now."""
 
     answer: RegisterBrokerAnswer
     is_accepted: bool = True
     is_new: bool = False
     changed_topics: int = 0
+    displaced: str | None = None
 
 
 class Gone(NamedTuple):
@@ -130,7 +132,8 @@ class RouteTable:
         if _speaks_for_topics(group, header):
             changed_topics = self._merge(group, registration, is_changed, delete_unlisted)
         self._live[address] = _live(registration, now)
-        return Registered(self._master_of(group, header), is_new=before is None, changed_topics=changed_topics)
+        displaced = holder if holder != address else None
+        return Registered(self._master_of(group, header), True, before is None, changed_topics, displaced)
 
     def unregister(self, header: UnregisterBroker) -> bool:
         """Drops a broker; with the last of its group go its topics. False if it was not known."""

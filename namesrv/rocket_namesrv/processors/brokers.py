@@ -63,6 +63,11 @@ def _note(parts: Parts, broker: str, connection: Connection, done: Registered) -
     parts.metrics.registrations_accepted.inc()
     if done.is_new:
         log.info("broker %s registered over %s", broker, connection.peer)
+    if done.displaced is not None:
+        log.warning(
+            "broker %s takes the place of %s: give each broker a brokerName or brokerId of its own, unless that one is "
+            "gone", broker, done.displaced,
+        )  # fmt: skip
     if done.changed_topics:
         log.info("broker %s: %d topics new or changed", broker, done.changed_topics)
 

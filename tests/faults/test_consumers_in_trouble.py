@@ -134,6 +134,7 @@ async def test_an_orderly_group_keeps_each_queues_order_through_a_kill(cluster: 
     assert all(offsets == sorted(offsets) for offsets in order.values())
 
 
+@pytest.mark.slow
 async def test_consumers_read_from_the_slave_while_the_master_is_gone_and_go_back(
     cluster: Cluster, small_files: dict[str, str]
 ) -> None:

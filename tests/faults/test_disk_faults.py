@@ -86,6 +86,7 @@ async def test_a_broker_killed_while_its_disk_is_full_starts_and_serves_reads(
     assert not ledger.faults(await stored(broker.address))
 
 
+@pytest.mark.slow
 async def test_topics_made_while_the_disk_is_full_are_kept_as_soon_as_there_is_room(
     cluster: Cluster, disk: SmallDisk, small_files: dict[str, str]
 ) -> None:

@@ -52,6 +52,7 @@ async def test_a_master_killed_under_load_loses_nothing_acknowledged(cluster: Cl
     assert {"ConnectionLost", "ConnectFailed"} & set(ledger.refusals)
 
 
+@pytest.mark.slow
 async def test_a_master_with_sync_flush_killed_under_load_loses_nothing(
     cluster: Cluster, small_files: dict[str, str]
 ) -> None:

@@ -161,6 +161,7 @@ def promote(slave: Broker) -> None:
     write_properties(file, {**slave.properties, "brokerId": "0", "brokerRole": "ASYNC_MASTER"})
 
 
+@pytest.mark.slow
 async def test_what_a_synchronous_master_acknowledged_outlives_its_disk(
     cluster: Cluster, small_files: dict[str, str]
 ) -> None:
@@ -213,6 +214,7 @@ async def test_a_master_beside_a_frozen_slave_goes_on_and_stops_in_time(
     await assert_equal(ledger, cluster, master, slave)
 
 
+@pytest.mark.slow
 async def test_a_slave_whose_disk_was_full_catches_up_to_the_byte(
     cluster: Cluster, small_files: dict[str, str], tmp_path: Path
 ) -> None:
@@ -237,6 +239,7 @@ async def test_a_slave_whose_disk_was_full_catches_up_to_the_byte(
         await asyncio.to_thread(slave.kill)
 
 
+@pytest.mark.slow
 async def test_an_empty_master_does_not_lead_a_slave_that_has_the_messages(
     cluster: Cluster, small_files: dict[str, str]
 ) -> None:

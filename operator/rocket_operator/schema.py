@@ -1,6 +1,6 @@
 """The CRD's own schema, applied as the API server applies it: unknown fields, defaults, types and limits, CEL rules.
 
-There is one description of a RocketCluster, crds/rocketclusters.yaml. This module is the part of an API server that
+There is one description of each of our kinds, in crds/. This module is the part of an API server that
 `rocketctl up` needs to hold a file against it; it knows nothing of what the fields mean.
 https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/ has the rules.
 """
@@ -19,9 +19,16 @@ import cel
 import jsonschema
 import yaml
 
+from rocket_operator import quantity
 from rocket_operator.problems import Problem
 
-type_names = {"object": "a mapping", "string": "a string", "integer": "an integer", "boolean": "true or false"}
+type_names = {
+    "object": "a mapping",
+    "array": "a list",
+    "string": "a string",
+    "integer": "an integer",
+    "boolean": "true or false",
+}
 
 #: What an object's metadata may hold (ObjectMeta of the Kubernetes API); the schema itself may only narrow the name.
 OBJECT_META = (
@@ -31,15 +38,17 @@ OBJECT_META = (
 
 
 @cache
-def rocketcluster() -> dict[str, Any]:
-    """The openAPIV3Schema of RocketCluster, from the CRD that is part of this package."""
-    text = resources.files("rocket_operator").joinpath("crds/rocketclusters.yaml").read_text("utf-8")
+def of(plural: str) -> dict[str, Any]:
+    """The openAPIV3Schema of one of our kinds, such as "rocketclusters", from the CRD that is part of this package."""
+    text = resources.files("rocket_operator").joinpath(f"crds/{plural}.yaml").read_text("utf-8")
     schema: dict[str, Any] = yaml.safe_load(text)["spec"]["versions"][0]["schema"]["openAPIV3Schema"]
     return schema
 
 
 def unknown_fields(schema: Mapping[str, Any], value: object, path: str = "") -> Iterator[Problem]:
     """A problem for each field that the schema does not have, as kubectl's strict validation finds them."""
+    for index, item in enumerate(_items(schema, value)):
+        yield from unknown_fields(schema["items"], item, f"{path}.{index}")
     if not isinstance(value, dict) or "properties" not in schema:
         return
     known = dict(schema["properties"])
@@ -56,6 +65,8 @@ def unknown_fields(schema: Mapping[str, Any], value: object, path: str = "") -> 
 
 def with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
     """A copy of `value` with the schema's defaults for what is absent or null. Wrong types are left as they are."""
+    if items := _items(schema, value):
+        return [with_defaults(schema["items"], item) for item in items]
     if not isinstance(value, dict):
         return value
     fields: Mapping[str, Any] = schema.get("properties", {})
@@ -91,6 +102,8 @@ def rule_problems(
             for place, blamed in _culprits(rule, value, previous):
                 shown = "" if isinstance(blamed, dict) else f"{_show(blamed)}: "
                 yield Problem(path + place + rule.get("fieldPath", ""), f"{shown}{rule['message']}")
+    for index, item in enumerate(_items(schema, value)):
+        yield from rule_problems(schema["items"], item, _same_item(schema, item, previous), f"{path}.{index}")
     if isinstance(value, dict):
         before = previous if isinstance(previous, dict) else {}
         for key, field in schema.get("properties", {}).items():
@@ -98,12 +111,28 @@ def rule_problems(
                 yield from rule_problems(field, value[key], before.get(key), _join(path, key))
 
 
+def _items(schema: Mapping[str, Any], value: object) -> list[Any]:
+    """The items of a list that the schema describes."""
+    return value if isinstance(value, list) and "items" in schema else []
+
+
+def _same_item(schema: Mapping[str, Any], item: Any, previous: object) -> object:
+    """What an item replaces: in a list that is a map, the item with the same keys."""
+    keys = schema.get("x-kubernetes-list-map-keys")
+    if not keys or not isinstance(previous, list):
+        return None
+    return next((old for old in previous if all(old.get(key) == item.get(key) for key in keys)), None)
+
+
 def _join(path: str, key: object) -> str:
     return f"{path}.{key}" if path else str(key)
 
 
 def _holds(rule: Mapping[str, str], value: object, previous: object) -> bool:
-    return bool(cel.evaluate(rule["rule"], {"self": value, "oldSelf": previous}))
+    context = cel.Context({"self": value, "oldSelf": previous})
+    context.add_function("quantity", lambda text: float(quantity.parse(text)))  # as Kubernetes has it
+    context.add_function("compareTo", lambda one, other: (one > other) - (one < other))
+    return bool(cel.evaluate(rule["rule"], context))
 
 
 def _culprits(rule: Mapping[str, str], value: object, previous: object) -> list[tuple[str, object]]:

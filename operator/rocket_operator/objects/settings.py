@@ -37,7 +37,7 @@ def broker_settings(spec: ClusterSpec, member: Member) -> dict[str, str]:
         "flushDiskType": "SYNC_FLUSH" if spec.broker.flush is FlushMode.SYNC else "ASYNC_FLUSH",
         "slaveReadEnable": "true",  # or consumers stand still while a master is away
     }
-    if spec.broker.replication is ReplicationMode.SYNC:
+    if spec.broker.replication.mode is ReplicationMode.SYNC:
         settings["inSyncReplicas"] = "2"  # the master and one slave, as section 5.2 counts
     return {**settings, **spec.broker.config}
 
@@ -51,4 +51,4 @@ def text(settings: Mapping[str, str]) -> str:
 def _role(spec: BrokerSpec, member: Member) -> str:
     if member.role is Role.SLAVE:
         return "SLAVE"
-    return "SYNC_MASTER" if spec.replication is ReplicationMode.SYNC else "ASYNC_MASTER"
+    return "SYNC_MASTER" if spec.replication.mode is ReplicationMode.SYNC else "ASYNC_MASTER"

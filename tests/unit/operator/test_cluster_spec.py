@@ -8,7 +8,7 @@ import pytest
 
 from rocket_operator import manifest, schema
 from rocket_operator.problems import InvalidManifest
-from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, NameServerSpec, ReplicationMode
+from rocket_operator.spec import ClusterSpec, FlushMode, Keep, Mode, ReplicationMode
 
 HEAD = "apiVersion: rocketcluster.dev/v1alpha1\nkind: RocketCluster\nmetadata: {name: orders}\n"
 
@@ -25,12 +25,13 @@ def problems(text: str, previous: str | None = None) -> list[str]:
 
 @pytest.mark.parametrize("spec", ["{}", "", "{nameServer: , broker: {config: null}}"])
 def test_an_empty_spec_is_two_name_servers_one_group_and_one_slave(spec: str) -> None:
-    assert parse(spec) == ClusterSpec(
-        name="orders",
-        cluster_name="orders",
-        name_server=NameServerSpec(replicas=2, port=9876, config={}),
-        broker=BrokerSpec(1, 1, 10911, ReplicationMode.ASYNC, FlushMode.ASYNC, {}),
-    )
+    cluster = parse(spec)
+    assert (cluster.name, cluster.cluster_name, cluster.mode) == ("orders", "orders", Mode.RUNNING)
+    assert (cluster.name_server.replicas, cluster.name_server.port, cluster.name_server.config) == (2, 9876, {})
+    broker = cluster.broker
+    assert (broker.groups, broker.slaves_per_group, broker.port, broker.config) == (1, 1, 10911, {})
+    assert (broker.replication.mode, broker.flush) == (ReplicationMode.ASYNC, FlushMode.ASYNC)
+    assert (broker.storage.size, broker.storage.when_scaled) == ("10Gi", Keep.RETAIN)
 
 
 def test_a_manifest_without_spec_is_an_empty_spec() -> None:
@@ -42,12 +43,12 @@ def test_every_field_is_taken_over() -> None:
         "{clusterName: C, nameServer: {replicas: 3, port: 2000, config: {a: b}}, broker: {groups: 2, slavesPerGroup: 2,"
         " port: 3000, replication: {mode: Sync}, flush: Sync, config: {fileReservedTime: '48'}}}"
     )
-    assert spec == ClusterSpec(
-        name="orders",
-        cluster_name="C",
-        name_server=NameServerSpec(3, 2000, {"a": "b"}),
-        broker=BrokerSpec(2, 2, 3000, ReplicationMode.SYNC, FlushMode.SYNC, {"fileReservedTime": "48"}),
-    )
+    assert spec.cluster_name == "C"
+    assert (spec.name_server.replicas, spec.name_server.port, spec.name_server.config) == (3, 2000, {"a": "b"})
+    broker = spec.broker
+    assert (broker.groups, broker.slaves_per_group, broker.port) == (2, 2, 3000)
+    assert (broker.replication.mode, broker.flush) == (ReplicationMode.SYNC, FlushMode.SYNC)
+    assert broker.config == {"fileReservedTime": "48"}
 
 
 @pytest.mark.parametrize(
@@ -70,7 +71,11 @@ def test_every_field_is_taken_over() -> None:
             "{broker: {slavesPergroup: 3}}",
             "spec.broker.slavesPergroup: unknown field (value 3); did you mean slavesPerGroup?",
         ),
-        ("{zzz: {}}", "spec.zzz: unknown field (value {}); allowed here are broker, clusterName, nameServer"),
+        (
+            "{zzz: {}}",
+            "spec.zzz: unknown field (value {}); allowed here are broker, clusterName, deletionPolicy, failover, image, "
+            "logging, managementPolicy, mode, monitoring, nameServer, scaling, security, update, version",
+        ),
         (
             "{broker: {slavesPerGroup: 0, replication: {mode: Sync}}}",
             "spec.broker.slavesPerGroup: replication.mode Sync needs slavesPerGroup of at least 1",
@@ -78,7 +83,7 @@ def test_every_field_is_taken_over() -> None:
         (
             "{nameServer: {config: {listenPort: '1', orderMessageEnable: 'true'}}}",
             'spec.nameServer.config.listenPort: "1": the cluster sets these keys itself: listenPort, bindAddress, '
-            "kvConfigPath, configStorePath, metricsPromExporterPort, metricsPromExporterHost",
+            "kvConfigPath, configStorePath, expectedBrokers, metricsPromExporterPort, metricsPromExporterHost",
         ),
         (
             "{broker: {config: {a b: '1'}}}",
@@ -98,7 +103,7 @@ def test_a_refusal_has_the_path_the_value_and_what_is_allowed(spec: str, sentenc
 def test_each_key_that_the_cluster_sets_is_named() -> None:
     found = problems(f"{HEAD}spec: {{broker: {{config: {{listenPort: '1', brokerId: '0', brokerPermission: '4'}}}}}}")
     assert sorted(sentence.split(":")[0] for sentence in found) == [
-        "spec.broker.config.brokerId", "spec.broker.config.listenPort",
+        "spec.broker.config.brokerId", "spec.broker.config.brokerPermission", "spec.broker.config.listenPort",
     ]  # fmt: skip
 
 
@@ -186,29 +191,34 @@ def nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
     inner = [*node.get("properties", {}).values()]
     if isinstance(node.get("additionalProperties"), dict):
         inner.append(node["additionalProperties"])
+    if "items" in node:
+        inner.append(node["items"])
     return [node, *(found for one in inner for found in nodes(one))]
 
 
 def test_the_schema_is_structural_and_bounded() -> None:
     """What an API server asks of a schema, and what keeps the cost of its rules within the limit."""
-    for node in nodes(schema.rocketcluster()):
-        assert "type" in node
+    for node in nodes(schema.of("rocketclusters")):
+        assert "type" in node or node.get("x-kubernetes-int-or-string")
         assert not {"$ref", "oneOf", "propertyNames", "definitions"} & node.keys()
         assert not ("properties" in node and "additionalProperties" in node)
         assert "maxProperties" in node or "additionalProperties" not in node
-        assert node["type"] != "string" or {"maxLength", "enum"} & node.keys() or "description" in node
+        assert {"maxItems", "x-kubernetes-list-type"} & node.keys() or "items" not in node
+        assert node.get("type") != "string" or {"maxLength", "enum"} & node.keys() or "description" in node
 
 
 def test_metadata_is_narrowed_as_far_as_an_api_server_allows() -> None:
     """It refuses a CRD that says more of metadata than its name."""
-    metadata = schema.rocketcluster()["properties"]["metadata"]
+    metadata = schema.of("rocketclusters")["properties"]["metadata"]
     assert metadata.keys() == {"type", "properties"}
     assert metadata["properties"].keys() == {"name"}
 
 
 def test_every_field_of_the_spec_says_what_it_is_and_every_block_has_defaults() -> None:
-    spec = schema.rocketcluster()["properties"]["spec"]
+    spec = schema.of("rocketclusters")["properties"]["spec"]
+    override = spec["properties"]["broker"]["properties"]["groupOverrides"]["items"]  # what it lacks is not overridden
     for node in nodes(spec):
         for field in node.get("properties", {}).values():
             assert field.get("description")
-            assert field["type"] != "object" or field["default"] == {}
+            if field["type"] == "object" and "additionalProperties" not in field and node is not override:
+                assert field["default"] == {}

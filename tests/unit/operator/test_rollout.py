@@ -107,7 +107,7 @@ def test_what_keeps_dying_is_restarted_ever_later() -> None:
 
 def test_other_settings_are_tried_at_once() -> None:
     seen = all_running(wanted()) | {MASTER: ended(process(wanted(), MASTER), 9)}
-    assert step(wanted(config={"brokerPermission": "6"}), seen).verb is Verb.START
+    assert step(wanted(config={"defaultQueryMaxNum": "16"}), seen).verb is Verb.START
 
 
 @pytest.mark.parametrize(("failures", "seconds"), [(1, 0.5), (2, 1.0), (3, 2.0), (7, 30.0), (10_000, 30.0)])

@@ -1,0 +1,36 @@
+"""Kubernetes quantities: "500m", "1Gi", 2, as numbers that can be compared.
+
+https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+
+_PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d+)?")
+_DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
+
+
+def parse(quantity: str | int) -> Decimal:
+    """The number that a quantity stands for. Raises ValueError for what is none."""
+    found = _PATTERN.fullmatch(str(quantity))
+    if found is None:
+        raise ValueError(f"{quantity!r} is no quantity such as 500m, 2 or 10Gi")
+    number, unit = Decimal(found[1]), found[2]
+    if unit is None:
+        return number
+    if unit in _BINARY:
+        return number * Decimal(1024) ** (1 + _BINARY.index(unit))
+    if unit in _DECIMAL:
+        return number.scaleb(_DECIMAL[unit])
+    return number.scaleb(int(unit[1:]))
+
+
+def is_equal(one: object, other: object) -> bool:
+    """Whether both are quantities and stand for the same number: an API server writes 1024Mi as 1Gi."""
+    try:
+        return isinstance(one, str | int) and isinstance(other, str | int) and parse(one) == parse(other)
+    except ValueError:
+        return False

@@ -16,7 +16,7 @@ from rocket_operator.local.runner import Runner, Watcher
 from rocket_operator.local.substrate import LocalSubstrate, Programs
 from rocket_operator.objects.processes import desired, name_server_addresses
 from rocket_operator.problems import CannotStart
-from rocket_operator.rollout import Patience
+from rocket_operator.rollout.processes import Patience
 from rocket_operator.spec import ClusterSpec
 
 

@@ -16,7 +16,7 @@ from rocket_cli.console import table
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.ports import CLIENTS
 from rocket_operator.objects.processes import Desired
-from rocket_operator.rollout import Observed, Phase
+from rocket_operator.rollout.processes import Observed, Phase
 
 _COLOURS = {"ready": "green", "not ready": "yellow", "starting": "yellow", "stopping": "yellow", "down": "red"}
 

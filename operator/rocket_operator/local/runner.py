@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rocket_operator.local.substrate import LocalSubstrate
 from rocket_operator.objects.processes import Desired
-from rocket_operator.rollout import Observed, Patience, Phase, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Patience, Phase, Verb, next_step
 
 _TICK_SECONDS = 1.0
 _UNSETTLED_TICK_SECONDS = 0.1

@@ -26,7 +26,7 @@ from rocket_operator.local.readiness import Readiness
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, Process
 from rocket_operator.problems import CannotStart
-from rocket_operator.rollout import Observed, Patience, Phase, Step, Verb
+from rocket_operator.rollout.processes import Observed, Patience, Phase, Step, Verb
 
 Report = Callable[[str], None]
 Configure = Callable[[Process, Mapping[str, str]], Awaitable[None]]

@@ -11,7 +11,7 @@ from rich.console import Console
 from rocket_cli.view import LiveView, PlainView, rows, view
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, desired
-from rocket_operator.rollout import Observed, Phase
+from rocket_operator.rollout.processes import Observed, Phase
 from rocket_operator.spec import ClusterSpec
 
 MASTER = Member("orders", 0, 0)

@@ -73,8 +73,8 @@ def test_every_field_is_taken_over() -> None:
         ),
         (
             "{zzz: {}}",
-            "spec.zzz: unknown field (value {}); allowed here are broker, clusterName, deletionPolicy, failover, image, "
-            "logging, managementPolicy, mode, monitoring, nameServer, scaling, security, update, version",
+            "spec.zzz: unknown field (value {}); allowed here are broker, clusterName, deletionPolicy, failover, "
+            "image, logging, managementPolicy, mode, monitoring, nameServer, scaling, security, update, version",
         ),
         (
             "{broker: {slavesPerGroup: 0, replication: {mode: Sync}}}",

@@ -10,7 +10,7 @@ import pytest
 
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, Process, desired
-from rocket_operator.rollout import Observed, Patience, Phase, Step, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Patience, Phase, Step, Verb, next_step
 from rocket_operator.spec import ClusterSpec
 
 NOW = 1000.0

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, desired
-from rocket_operator.rollout import Observed, Phase, Step, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Phase, Step, Verb, next_step
 from rocket_operator.spec import ClusterSpec
 
 STEP_LIMIT = 400

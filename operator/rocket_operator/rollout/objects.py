@@ -1,0 +1,157 @@
+"""Decisions about objects: what is missing or different is applied, what is not wanted goes, volumes grow.
+
+A StatefulSet's volume template cannot change. To grow volumes, each claim is grown by itself, then the StatefulSet is
+deleted without its pods and made anew: its pods never notice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rocket_operator import quantity
+from rocket_operator.objects import KINDS, broker
+from rocket_operator.objects.groups import State
+from rocket_operator.objects.metadata import ADOPT_ANNOTATION, GROUP_LABEL, RELEASED_ANNOTATION, ROLE_LABEL, Manifest
+from rocket_operator.rollout.declared import record_key
+from rocket_operator.rollout.differences import difference, stamped
+from rocket_operator.rollout.steps import Apply, Delete, Patch, Step, Wait
+from rocket_operator.rollout.view import View, Volume
+from rocket_operator.spec import KIND, Keep
+
+
+def apply(view: View) -> Iterator[Step]:
+    """Whatever is not there, or is not as it shall be."""
+    for manifest in view.desired:
+        live = view.live(manifest["kind"], manifest["metadata"]["name"])
+        if live is not None and manifest["kind"] == "StatefulSet":
+            yield from grow(view, manifest, live)
+            manifest = _with_live_volumes(manifest, live)
+        if step := apply_step(manifest, live):
+            yield step
+
+
+def apply_step(manifest: Manifest, live: Manifest | None) -> Apply | None:
+    """The step that makes an object what the manifest says; None where it is."""
+    wanted = stamped(manifest)
+    name = f"{manifest['kind']} {manifest['metadata']['name']}"
+    if live is None:
+        return Apply(f"making {name}", wanted, reason="Created")
+    if live["metadata"].get("deletionTimestamp"):
+        return None  # it goes, and is made anew when it is gone
+    changed = difference(wanted, live)
+    return Apply(f"changing {name}: {changed} is not as it shall be", wanted, reason="Changed") if changed else None
+
+
+def grow(view: View, manifest: Manifest, live: Manifest) -> Iterator[Step]:
+    """The steps to larger volumes of one group."""
+    index = int(manifest["metadata"]["labels"][GROUP_LABEL])
+    size = broker.volume_size(view.cluster, index)
+    claims = view.volumes(index)
+    if not is_larger(size, _template_size(live)):
+        return
+    if any(cannot_grow(view, claim) for claim in claims):
+        return  # status says so; everything else goes on
+    for claim in claims:
+        if is_larger(size, claim.requested):
+            changes = {"spec": {"resources": {"requests": {"storage": size}}}}
+            why = f"growing volume {claim.name} from {claim.requested} to {size}"
+            yield Patch(why, "PersistentVolumeClaim", claim.name, changes, reason="VolumeGrowing")
+    if not live["metadata"].get("deletionTimestamp"):
+        why = f"making StatefulSet {live['metadata']['name']} anew around its pods: its volumes are {size} now"
+        yield Delete(
+            why, "StatefulSet", live["metadata"]["name"], live["metadata"]["uid"], True, reason="VolumeGrowing"
+        )
+
+
+def cannot_grow(view: View, claim: Volume) -> bool:
+    return claim.storage_class in view.observed.fixed_size_classes
+
+
+def is_larger(one: str, other: str) -> bool:
+    return quantity.parse(one) > quantity.parse(other)
+
+
+def label_roles(view: View) -> Iterator[Step]:
+    """Each broker pod says what it is, for people, for Services, and for autoscalers, which count masters."""
+    for pod in view.observed.pods:
+        role = "master" if pod.is_master else "slave"
+        if pod.group is not None and pod.role != role and not pod.terminating:
+            changes = {"metadata": {"labels": {ROLE_LABEL: role}}}
+            yield Patch(f"labelling pod {pod.name}: it is a {role}", "Pod", pod.name, changes)
+
+
+def clean(view: View) -> Iterator[Step]:
+    """What nobody wants: objects of groups that leave, and optional ones that are switched off."""
+    wanted = {(manifest["kind"], manifest["metadata"]["name"]) for manifest in view.desired} | {
+        record_key(view.cluster)
+    }
+    unwanted = [key for key in view.observed.objects if key not in wanted]
+    for kind, name in sorted(unwanted, key=lambda key: (-KINDS.index(key[0]), key[1])):
+        live = view.observed.objects[kind, name]
+        if live["metadata"].get("deletionTimestamp"):
+            continue
+        if kind == "StatefulSet" and any(claim.owned for claim in _retained(view, live)):
+            yield Wait(f"waiting for the volumes of {name} to be let go before its StatefulSet is deleted")
+        else:
+            yield Delete(f"deleting {kind} {name}: it is not wanted", kind, name, live["metadata"]["uid"])
+
+
+def release_volumes(view: View) -> Iterator[Step]:
+    """Volumes of members that are gone: marked, or deleted where the resource says so."""
+    removing = {group.index for group in view.existing_groups if group.state is State.REMOVING}
+    keep = view.cluster.spec.broker.storage.when_scaled is Keep.RETAIN
+    known = {group.index for group in view.existing_groups}
+    pods = {(pod.group, pod.ordinal) for pod in view.observed.pods}
+    for claim in view.observed.volumes:
+        is_over = claim.ordinal >= view.cluster.members_per_group and claim.group in known
+        if (claim.group not in removing and not is_over) or (claim.group, claim.ordinal) in pods:
+            continue
+        if not keep:
+            why = f"deleting volume {claim.name}: its broker was scaled away, and storage.whenScaled is Delete"
+            yield Delete(why, "PersistentVolumeClaim", claim.name, claim.uid, reason="VolumeDeleted")
+        elif not claim.released and claim.group in removing:
+            changes = {"metadata": {"annotations": {RELEASED_ANNOTATION: f"{view.now:.0f}"}}}
+            why = f"marking volume {claim.name}: its group was scaled away, and storage.whenScaled is Retain"
+            yield Patch(why, "PersistentVolumeClaim", claim.name, changes, reason="VolumeRetained")
+
+
+def forget_groups(view: View) -> Iterator[Step]:
+    """A group of which nothing is left loses its ConfigMap, and with it its state."""
+    for group in view.existing_groups:
+        name = view.cluster.group(group.index)
+        own = ("ConfigMap", name)
+        left = [key for key in view.observed.objects if key[1] == name and key != own]
+        if group.state is State.REMOVING and not left and not view.members(group.index):
+            uid = view.observed.objects[own]["metadata"]["uid"]
+            yield Delete(f"group {group.index} is removed", *own, uid, reason="GroupRemoved")
+
+
+def adopt_volumes(view: View) -> Iterator[Step]:
+    """Volumes of a group that was scaled away come back when a person says so, by an annotation of the resource."""
+    for number in view.cluster.annotations.get(ADOPT_ANNOTATION, "").split(","):
+        for claim in view.old_volumes(int(number)) if number.strip().isdecimal() else ():
+            changes = {"metadata": {"annotations": {RELEASED_ANNOTATION: None}}}
+            why = f"volume {claim.name} may come back: {ADOPT_ANNOTATION} says so"
+            yield Patch(why, "PersistentVolumeClaim", claim.name, changes, reason="VolumeAdopted")
+    if ADOPT_ANNOTATION in view.cluster.annotations:
+        changes = {"metadata": {"annotations": {ADOPT_ANNOTATION: None}}}
+        yield Patch(f"{ADOPT_ANNOTATION} is done", KIND, view.cluster.name, changes)
+
+
+def _retained(view: View, stateful_set: Manifest) -> list[Volume]:
+    if view.cluster.spec.broker.storage.when_scaled is Keep.DELETE:
+        return []
+    return view.volumes(int(stateful_set["metadata"]["labels"][GROUP_LABEL]))
+
+
+def _template_size(stateful_set: Manifest) -> str:
+    claim = stateful_set["spec"]["volumeClaimTemplates"][0]
+    return str(claim["spec"]["resources"]["requests"]["storage"])
+
+
+def _with_live_volumes(manifest: Manifest, live: Manifest) -> Manifest:
+    templates = [
+        {key: value for key, value in claim.items() if key != "status"}
+        for claim in live["spec"].get("volumeClaimTemplates", [])
+    ]
+    return {**manifest, "spec": {**manifest["spec"], "volumeClaimTemplates": templates}}

@@ -1,0 +1,125 @@
+"""The steps that the Kubernetes planner can name. Each is one call of one API, and says why in a sentence.
+
+`reason` is the word under which the step becomes an Event; None: it is too small to tell a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from rocket_operator.objects.metadata import Manifest
+from rocket_wire.bodies.groups import SubscriptionGroupConfig
+from rocket_wire.bodies.topics import TopicConfig
+
+
+@dataclass(frozen=True)
+class Step:
+    """What is to be done next, and why."""
+
+    why: str
+    reason: str | None = field(default=None, kw_only=True)
+
+    @property
+    def target(self) -> str:
+        """What it is done to, such as "StatefulSet orders-broker-0"."""
+        return ""
+
+
+@dataclass(frozen=True)
+class Apply(Step):
+    """Server-side apply: the object is made, or made what the manifest says."""
+
+    manifest: Manifest
+
+    @property
+    def target(self) -> str:
+        return f"{self.manifest['kind']} {self.manifest['metadata']['name']}"
+
+
+@dataclass(frozen=True)
+class Delete(Step):
+    """Deletes the very object that was seen: another one of its name has another uid. `orphan`: what it owns stays."""
+
+    kind: str
+    name: str
+    uid: str
+    orphan: bool = False
+
+    @property
+    def target(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Patch(Step):
+    """A merge patch of an object that somebody else made: a pod's label, a volume's size."""
+
+    kind: str
+    name: str
+    changes: Mapping[str, Any]
+
+    @property
+    def target(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Configure(Step):
+    """UPDATE_BROKER_CONFIG of the broker in a pod."""
+
+    pod: str
+    address: str
+    settings: Mapping[str, str]
+
+    @property
+    def target(self) -> str:
+        return f"Pod {self.pod}"
+
+
+@dataclass(frozen=True)
+class CopyMetadata(Step):
+    """Makes topics and consumer groups on the broker at `address`."""
+
+    pod: str
+    address: str
+    topics: tuple[TopicConfig, ...] = ()
+    consumer_groups: tuple[SubscriptionGroupConfig, ...] = ()
+
+    @property
+    def target(self) -> str:
+        return f"Pod {self.pod}"
+
+
+@dataclass(frozen=True)
+class DeleteMetadata(Step):
+    """Deletes a topic or a consumer group on the broker at `address`, with all it holds."""
+
+    pod: str
+    address: str
+    topic: str | None = None
+    consumer_group: str | None = None
+
+    @property
+    def target(self) -> str:
+        return f"Pod {self.pod}"
+
+
+@dataclass(frozen=True)
+class Unregister(Step):
+    """Has a name server forget all brokers of one name."""
+
+    name_server: str
+    broker_name: str
+
+    @property
+    def target(self) -> str:
+        return f"broker {self.broker_name}"
+
+
+@dataclass(frozen=True)
+class Wait(Step):
+    """Nothing can be done before something else happens; by `due` (seconds since 1970), if there is one, look again."""
+
+    due: float | None = None

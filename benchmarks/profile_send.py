@@ -92,7 +92,7 @@ async def profile(binary: bool, seconds: float, body_bytes: int) -> tuple[Sample
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "broker.conf"
         file.write_text(f"storePathRootDir={folder}/store\nbrokerIP1=127.0.0.1\n")
-        server = BrokerServer(config.read(file, None))
+        server = BrokerServer(config.read(config.Source(file)))
         sink, connection = Sink(), Connection(table(server.broker), Limits())
         connection.connection_made(sink)
         chunks = list(prepared(binary, body_bytes))

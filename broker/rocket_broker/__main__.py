@@ -12,10 +12,11 @@ from typing import Final
 
 import uvloop
 
-from rocket_broker.config import LiveConfig, read
+from rocket_broker.config import LiveConfig, Source, read
 from rocket_broker.saved import DamagedFile
 from rocket_broker.server import BrokerServer
 from rocket_broker.store.errors import StoreError
+from rocket_net import logs
 from rocket_net.properties_file import SettingsError
 
 log = logging.getLogger("rocket.broker")
@@ -30,9 +31,9 @@ IMPORTANT: Final = (
 def main() -> None:
     """Runs a broker until SIGTERM or SIGINT. Exit code 1: it could not start; the last line says why."""
     options = _options(sys.argv[1:])
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logs.configure(options.log_format, options.log_level)
     try:
-        config = read(options.config_file, options.namesrv)
+        config = read(Source(options.config_file, tuple(options.given), options.keep_file), options.namesrv)
         if options.print_all or options.print_important:
             _print(config, only=IMPORTANT if options.print_important else None)
             return
@@ -80,6 +81,20 @@ def _options(arguments: list[str]) -> argparse.Namespace:
         action="store_true",
         help="print the important ones and exit",
     )
+    parser.add_argument(
+        "--set",
+        dest="given",
+        metavar="KEY=VALUE",
+        action="append",
+        default=[],
+        help="a setting that wins over the file; may be repeated",
+    )
+    parser.add_argument(
+        "--keep-file",
+        action="store_true",
+        help="a setting changed by a request holds until the next start and is not written into the file",
+    )
+    logs.add_options(parser)
     return parser.parse_args(arguments)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
@@ -19,6 +20,17 @@ from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.config")
+
+
+class Source(NamedTuple):
+    """Where a broker's settings come from: a file, and `key=value` words of the command line, which win over it.
+
+    `is_kept`: the file belongs to somebody else; what a request changes is not written into it.
+    """
+
+    path: Path | None = None
+    given: tuple[str, ...] = ()
+    is_kept: bool = False
 
 
 class LiveConfig:
@@ -74,21 +86,35 @@ class LiveConfig:
             raise RequestError(ResponseCode.SYSTEM_ERROR, remark) from None
 
 
-def read(path: Path | None, namesrv: str | None = None) -> LiveConfig:
-    """The configuration of a properties file (None: all defaults). Raises SettingsError or OSError.
+def read(source: Source, namesrv: str | None = None) -> LiveConfig:
+    """The configuration that a source describes. Raises SettingsError or OSError.
 
-    `namesrv` comes from the command line and wins over the file.
+    `namesrv` comes from the command line and wins over everything.
     """
+    path = source.path
     entries = properties_file.parse(path.read_bytes(), str(path)) if path is not None else []
+    words = [_given(word) for word in source.given]
     if namesrv is not None:
-        entries = [entry for entry in entries if entry.key != "namesrvAddr"]
-        entries.append(Entry("namesrvAddr", namesrv))
-    source = str(path) if path is not None else "settings"
-    configuration = properties_file.load(BrokerSettings, entries, source)
+        words.append(Entry("namesrvAddr", namesrv))
+    given = {entry.key for entry in words}
+    name = str(path) if path is not None else "settings"
+    configuration = properties_file.load(
+        BrokerSettings, [entry for entry in entries if entry.key not in given] + words, name
+    )
     for warning in configuration.warnings:
         log.warning("%s", warning)
+    # A file that all members of a group share says what its master is; a member that is told its number is a slave.
+    is_role_given = "brokerRole" in (given if "brokerId" in given else configuration.given)
     try:
-        settings = complete(configuration.settings, is_role_given="brokerRole" in configuration.given)
+        settings = complete(configuration.settings, is_role_given=is_role_given)
     except ValueError as error:
-        raise SettingsError([Problem(source, 0, "", None, str(error))]) from None
-    return LiveConfig(msgspec.structs.replace(configuration, settings=settings), path)
+        raise SettingsError([Problem(name, 0, "", None, str(error))]) from None
+    return LiveConfig(msgspec.structs.replace(configuration, settings=settings), None if source.is_kept else path)
+
+
+def _given(word: str) -> Entry:
+    """One `--set key=value`. Raises SettingsError."""
+    key, separator, value = word.partition("=")
+    if not separator or not key.strip():
+        raise SettingsError([Problem("--set", 0, "", None, f"{word!r} is not KEY=VALUE")])
+    return Entry(key.strip(), value.strip())

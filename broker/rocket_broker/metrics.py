@@ -7,7 +7,7 @@ bounded: see `statistics.MAX_TOPICS`.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 from prometheus_client import CollectorRegistry
@@ -20,23 +20,18 @@ from rocket_broker.statistics import MAX_TOPICS, PUT_BUCKETS
 from rocket_broker.topics import DLQ_PREFIX, RETRY_PREFIX
 
 
-def registry(
-    broker: Broker, connections: Callable[[], int], slaves: Callable[[], Iterable[tuple[str, int]]]
-) -> CollectorRegistry:
-    """A registry that reads this broker. `slaves` gives each slave's address and position."""
+def registry(broker: Broker, connections: Callable[[], int]) -> CollectorRegistry:
+    """A registry that reads this broker."""
     found = CollectorRegistry()
-    found.register(_BrokerCollector(broker, connections, slaves))
+    found.register(_BrokerCollector(broker, connections))
     ProcessCollector(registry=found)
     return found
 
 
 class _BrokerCollector(Collector):
-    def __init__(
-        self, broker: Broker, connections: Callable[[], int], slaves: Callable[[], Iterable[tuple[str, int]]]
-    ) -> None:
+    def __init__(self, broker: Broker, connections: Callable[[], int]) -> None:
         self._broker = broker
         self._connections = connections
-        self._slaves = slaves
         settings = broker.config.settings
         self._labels: Final = [settings.broker_cluster_name, "broker", f"{settings.broker_name}-{settings.broker_id}"]
 
@@ -113,7 +108,7 @@ class _BrokerCollector(Collector):
 
     def _replication(self) -> Iterator[Metric]:
         slaves = self._gauge("rocketmq_slave_behind_bytes", "How far a slave is behind this master.", "slave")
-        for address, position in self._slaves():
+        for address, position in self._broker.slaves():
             slaves.add_metric([*self._labels, address], self._broker.store.max_position - position)
         yield slaves
         connected = int(self._broker.master.is_connected)

@@ -17,6 +17,7 @@ from typing import Final
 import msgspec
 
 from rocket_broker.config import LiveConfig
+from rocket_broker.lookup import Lookup
 from rocket_broker.settings import BrokerSettings
 from rocket_broker.topics import Topics
 from rocket_net.client import Client
@@ -52,12 +53,16 @@ class Registration:
         self._on_master = on_master
         self._client = Client(on_close=self._connection_lost)
         self._links: dict[str, _Link] = {}
+        self._lookup = Lookup(self._follow)
         self._change = 0
         self._changed: dict[str, int] = {}
 
     def start(self) -> None:
         """Begins, or after a change of `namesrvAddr` goes on with the new list."""
-        wanted = self._config.settings.name_servers
+        self._lookup.start(self._config.settings)
+
+    def _follow(self, wanted: tuple[str, ...]) -> None:
+        """From now on, these are the name servers."""
         for address in self._links.keys() - set(wanted):
             self._links.pop(address).stop()
         for address in wanted:
@@ -81,10 +86,18 @@ class Registration:
     @property
     def is_registered(self) -> bool:
         """Whether a name server knows this broker; True as well where none is configured."""
-        return not self._links or any(link.is_registered for link in self._links.values())
+        if not self._config.settings.name_servers:
+            return True
+        return any(link.is_registered for link in self._links.values())
+
+    @property
+    def unresolved(self) -> list[str]:
+        """Names of name servers that lead to no address."""
+        return self._lookup.unresolved
 
     async def stop(self) -> None:
         """Unregisters everywhere: clients must not be sent to a broker that is gone."""
+        self._lookup.stop()
         for link in self._links.values():
             link.stop()
         await asyncio.gather(*(self._unregister(address) for address in self._links))

@@ -93,7 +93,7 @@ class BrokerServer:
         self.broker.delay_arrived = self.delay.arrived
         self._servers: list[Server] = []
         self._tasks: list[asyncio.Task[None]] = []
-        metrics = registry(self.broker, self.connections, self._slaves)
+        metrics = registry(self.broker, self.connections)
         self._loop_delay = LoopDelay(metrics)
         self._health = HealthServer(metrics, self._ready)
         self._state = "starting"
@@ -181,6 +181,7 @@ class BrokerServer:
             acknowledgement=acknowledgement,
             registration=self.registration,
             master=self.link,
+            slaves=self._slaves,
             written=self.master.written,
             statistics=Statistics(time.monotonic, _now_ms()),
             topics_saver=self.savers["topics"],
@@ -306,7 +307,8 @@ class BrokerServer:
         if self._state != "serving":
             return False, self._state
         if not self.registration.is_registered:
-            return False, "no name server knows this broker yet"
+            unresolved = "".join(f"; {name} cannot be resolved" for name in self.registration.unresolved)
+            return False, f"no name server knows this broker yet{unresolved}"
         return True, "registered"
 
     def _flush(self) -> int:

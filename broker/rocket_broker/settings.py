@@ -56,6 +56,8 @@ class BrokerSettings(Settings, frozen=True):
     broker_id: Count = 0
     broker_role: BrokerRole = BrokerRole.ASYNC_MASTER
     namesrv_addr: str = ""
+    #: Each host of namesrvAddr stands for all addresses that it has just now.
+    fetch_name_srv_addr_by_dns_lookup: bool = False
     listen_port: ListenPort = 10911
     bind_address: str = "0.0.0.0"
     broker_ip1: str = field(default="", name="brokerIP1")

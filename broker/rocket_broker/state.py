@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from rocket_broker.acknowledgement import Acknowledgement
@@ -48,6 +48,8 @@ class Broker:
     groups_saver: Saver
     delay_levels: tuple[int, ...]
     delay_offsets: Callable[[], bytes]
+    #: Each connected slave's address and the position up to which it has the log, -1 before it said so.
+    slaves: Callable[[], Iterable[tuple[str, int]]]
     #: Called after each append: the log grew.
     written: Callable[[], None]
     #: Called with the level when a delayed message was stored.

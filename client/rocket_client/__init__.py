@@ -34,6 +34,7 @@ from rocket_client.message import Message, ReceivedMessage, SendResult, SendStat
 from rocket_client.producer import Producer
 from rocket_client.pull import PullConsumer
 from rocket_client.push import PushConsumer, PushedMessage
+from rocket_client.servers import Backlog, ServerAdmin, SlaveState
 from rocket_client.settings import ConsumerSettings, ProducerSettings
 from rocket_client.sync import SyncProducer
 from rocket_wire.bodies.body import MessageQueue
@@ -44,6 +45,7 @@ from rocket_wire.compression import Compression
 __all__ = [
     "Admin",
     "Attempt",
+    "Backlog",
     "BrokerError",
     "ClientClosed",
     "Compression",
@@ -67,6 +69,8 @@ __all__ = [
     "SendFailed",
     "SendResult",
     "SendStatus",
+    "ServerAdmin",
+    "SlaveState",
     "SubscriptionGroupConfig",
     "SyncProducer",
     "TopicConfig",

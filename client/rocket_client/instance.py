@@ -32,9 +32,12 @@ T = TypeVar("T")
 
 
 class Instance:
-    """One client as name servers and brokers see it. Start it inside the event loop that will use it."""
+    """One client as name servers and brokers see it. Start it inside the event loop that will use it.
 
-    def __init__(self, namesrv: str, table: Table | None = None) -> None:
+    Without name servers (None) it can still ask whoever it has the address of.
+    """
+
+    def __init__(self, namesrv: str | None, table: Table | None = None) -> None:
         self.client_id = ""
         self.background = Background()
         self.on_route_change: list[Callable[[Route], None]] = []
@@ -45,13 +48,16 @@ class Instance:
         self._namesrv: NameServers | None = None
         self._routes: RouteTable | None = None
         self._unique_keys = new_unique_keys()
-        parse_addresses(namesrv)
+        if namesrv is not None:
+            parse_addresses(namesrv)
 
     async def start(self) -> None:
         """Makes it usable. Nothing is sent yet. It gets its names now, for a process may fork before that."""
         self.client_id = new_client_id()
         self._unique_keys = new_unique_keys()
         self._net = Client(self._table, on_close=self._connection_lost)
+        if self._namesrv_text is None:
+            return
         self._namesrv = NameServers(self._namesrv_text, self._net)
         self._routes = RouteTable(self._namesrv, self._route_changed)
         self.background.every(ROUTE_PERIOD, self._routes.refresh_all, "route refresh")

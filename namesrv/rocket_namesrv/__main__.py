@@ -16,7 +16,7 @@ import uvloop
 from rocket_namesrv.kv_config import KvConfigError
 from rocket_namesrv.server import NameServer
 from rocket_namesrv.settings import NamesrvSettings
-from rocket_net import properties_file
+from rocket_net import logs, properties_file
 from rocket_net.properties_file import Configuration, Entry, SettingsError
 from rocket_net.server import AddressInUse
 from rocket_wire.frame import SerializeType
@@ -27,7 +27,7 @@ log = logging.getLogger("rocket.namesrv")
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs until SIGTERM or SIGINT. Exits with 1 and one line on stderr when it cannot start."""
     options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    logs.configure(options.log_format, options.log_level)
     try:
         configuration = _load(options.config_file)
         if options.print_config_item:
@@ -49,6 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "-p", "--printConfigItem", dest="print_config_item", action="store_true", help="Print all config items"
     )
+    logs.add_options(parser)
     return parser
 
 

@@ -23,7 +23,13 @@ class Parts(NamedTuple):
 
     def warm_up_millis_left(self) -> int:
         """How long no route is told yet, because brokers must register first; 0 from then on."""
-        settings = self.settings.current
-        if not settings.need_wait_for_service:
-            return 0
-        return max(0, self.started_at + settings.wait_seconds_for_service * 1000 - self.clock())
+        return self._wait_millis_left() if self.settings.current.need_wait_for_service else 0
+
+    def missing_brokers(self) -> list[str]:
+        """The expected brokers whose master has not registered; none once they were waited for long enough."""
+        if not self._wait_millis_left():
+            return []
+        return [name for name in self.settings.current.expected_broker_names if not self.routes.has_master(name)]
+
+    def _wait_millis_left(self) -> int:
+        return max(0, self.started_at + self.settings.current.wait_seconds_for_service * 1000 - self.clock())

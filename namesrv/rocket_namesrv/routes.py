@@ -174,6 +174,11 @@ class RouteTable:
         brokers = {name: group.view() for name, group in sorted(self._groups.items())}
         return ClusterInfo(brokers, {cluster: frozenset(names) for cluster, names in self._clusters().items()})
 
+    def has_master(self, name: str) -> bool:
+        """Whether a master has registered under this broker name."""
+        group = self._groups.get(name)
+        return group is not None and group.has_master
+
     def broker_counts(self) -> dict[str, int]:
         """Live brokers by cluster."""
         counts: dict[str, int] = {}

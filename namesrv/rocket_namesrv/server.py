@@ -106,6 +106,8 @@ class NameServer:
         left = self._parts.warm_up_millis_left()
         if left > 0:
             return False, f"waiting {left / 1000:.0f} s more for brokers to register (waitSecondsForService)"
+        if missing := self._parts.missing_brokers():
+            return False, f"waiting for {', '.join(missing)} to register (expectedBrokers)"
         brokers = sum(self._parts.routes.broker_counts().values())
         return True, f"ready, {brokers} brokers are registered"
 

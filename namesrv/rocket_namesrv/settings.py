@@ -52,9 +52,15 @@ class NamesrvSettings(Settings, frozen=True):
     need_wait_for_service: bool = False
     #: With needWaitForService no route is told for so long after the start, so that all brokers can register first.
     wait_seconds_for_service: Annotated[int, Meta(ge=0)] = 45
+    #: Names of brokers, separated by `;`: /readyz waits for the master of each, though not longer than that. Ours.
+    expected_brokers: str = ""
 
     metrics_prom_exporter_host: str = "0.0.0.0"
     metrics_prom_exporter_port: Port = 5557
+
+    @property
+    def expected_broker_names(self) -> tuple[str, ...]:
+        return tuple(name.strip() for name in self.expected_brokers.split(";") if name.strip())
 
     @property
     def fixed_keys(self) -> frozenset[str]:

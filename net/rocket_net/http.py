@@ -29,10 +29,14 @@ _STOP_SECONDS: Final = 1.0
 class HealthServer:
     """Answers the three paths. Use: `start`, later `stop`."""
 
-    def __init__(self, registry: CollectorRegistry, ready: Ready) -> None:
-        """`ready` says whether the process is ready, and in a sentence what it does or waits for."""
+    def __init__(self, registry: CollectorRegistry, ready: Ready, alive: Ready | None = None) -> None:
+        """`ready` says whether the process is ready, and in a sentence what it does or waits for.
+
+        `alive` says whether it still does its work; without it, an answer is proof enough.
+        """
         self._registry = registry
         self._ready = ready
+        self._alive = alive or _answers
         self._runner: web.AppRunner | None = None
 
     async def start(self, host: str, port: int, *, or_free_port: bool = False) -> int:
@@ -74,15 +78,22 @@ class HealthServer:
             self._runner = None
 
     async def _healthz(self, _: web.Request) -> web.Response:
-        return web.Response(text="ok\n")
+        return _said(*self._alive())
 
     async def _readyz(self, _: web.Request) -> web.Response:
-        is_ready, reason = self._ready()
-        return web.Response(text=reason + "\n", status=200 if is_ready else 503)
+        return _said(*self._ready())
 
     async def _metrics(self, request: web.Request) -> web.Response:
         encode, content_type = exposition.choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(self._registry), headers={"Content-Type": content_type})
+
+
+def _answers() -> tuple[bool, str]:
+    return True, "ok"
+
+
+def _said(holds: bool, reason: str) -> web.Response:
+    return web.Response(text=reason + "\n", status=200 if holds else 503)
 
 
 class LoopDelay:

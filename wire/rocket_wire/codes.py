@@ -85,6 +85,7 @@ class RequestCode(IntEnum):
     LITE_PULL_MESSAGE = 361
     GET_BROKER_MEMBER_GROUP = 901
     BROKER_HEARTBEAT = 904
+    GET_BROKER_HA_STATUS = 907
 
 
 class ResponseCode(IntEnum):

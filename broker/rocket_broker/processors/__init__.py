@@ -68,6 +68,7 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.UPDATE_BROKER_CONFIG, None, admin.update_broker_config),
     (Code.GET_BROKER_CONFIG, None, admin.get_broker_config),
     (Code.GET_BROKER_RUNTIME_INFO, None, admin.get_broker_runtime_info),
+    (Code.GET_BROKER_HA_STATUS, None, admin.get_broker_ha_status),
     (Code.GET_ALL_CONSUMER_OFFSET, None, admin.get_all_consumer_offset),
     (Code.GET_ALL_DELAY_OFFSET, None, admin.get_all_delay_offset),
 )

@@ -8,6 +8,7 @@ from rocket_net import properties_file
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
 from rocket_wire.bodies.registration import KVTable
+from rocket_wire.bodies.replication import HAClientRuntimeInfo, HAConnectionRuntimeInfo, HARuntimeInfo
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.command import Command
 from rocket_wire.headers.topics import GetBrokerConfigAnswer
@@ -28,6 +29,23 @@ def get_broker_config(broker: Broker, request: Command, _: Connection) -> Answer
 def get_broker_runtime_info(broker: Broker, request: Command, _: Connection) -> Answer:
     """Figures by name, all of them text; tools parse them."""
     return request.reply(body=KVTable(runtime_figures(broker)).encode())
+
+
+def get_broker_ha_status(broker: Broker, request: Command, _: Connection) -> Answer:
+    """A master's slaves and how far each is; a slave's own end of the log and whom it follows."""
+    end = broker.store.max_position
+    if not broker.config.settings.is_master:
+        client = HAClientRuntimeInfo(
+            broker.master.ha_address or None, max_offset=end, is_activated=broker.master.is_connected
+        )
+        return request.reply(body=HARuntimeInfo(ha_client_runtime_info=client).encode())
+    gap = broker.config.settings.ha_max_gap_not_in_sync
+    slaves = tuple(
+        HAConnectionRuntimeInfo(address, has, max(0, end - has), end - has <= gap, 0, max(0, has))
+        for address, has in broker.slaves()
+    )
+    in_sync = sum(slave.in_sync for slave in slaves)
+    return request.reply(body=HARuntimeInfo(True, end, in_sync, slaves).encode())
 
 
 def get_all_consumer_offset(broker: Broker, request: Command, _: Connection) -> Answer:

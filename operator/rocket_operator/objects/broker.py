@@ -29,14 +29,14 @@ BROKER = Component.BROKER
 FILE = "broker.properties"
 VOLUME = "store"
 _DATA_FOLDER = "/data"
-_OPEN, _READ_ONLY = "6", "4"
+OPEN, READ_ONLY = "6", "4"
 
 
 def group_settings(cluster: Cluster, group: Group) -> dict[str, str]:
     """broker.properties. Every live key is in it, so that one that leaves the spec goes back to its default."""
     port = cluster.spec.broker.port
     own = {
-        "brokerPermission": _OPEN if group.state.takes_messages else _READ_ONLY,
+        "brokerPermission": OPEN if group.state.takes_messages else READ_ONLY,
         "namesrvAddr": f"{cluster.headless}.{cluster.namespace}.svc:{cluster.spec.name_server.port}",
         "fetchNameSrvAddrByDnsLookup": "true",
         "listenPort": str(port),

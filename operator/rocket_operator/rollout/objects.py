@@ -45,7 +45,7 @@ def apply_step(manifest: Manifest, live: Manifest | None) -> Apply | None:
 def grow(view: View, manifest: Manifest, live: Manifest) -> Iterator[Step]:
     """The steps to larger volumes of one group."""
     index = int(manifest["metadata"]["labels"][GROUP_LABEL])
-    size = broker.volume_size(view.cluster, index)
+    size = wanted_size(view, index)
     claims = view.volumes(index)
     if not is_larger(size, _template_size(live)):
         return
@@ -61,6 +61,10 @@ def grow(view: View, manifest: Manifest, live: Manifest) -> Iterator[Step]:
         yield Delete(
             why, "StatefulSet", live["metadata"]["name"], live["metadata"]["uid"], True, reason="VolumeGrowing"
         )
+
+
+def wanted_size(view: View, index: int) -> str:
+    return broker.volume_size(view.cluster, index)
 
 
 def cannot_grow(view: View, claim: Volume) -> bool:

@@ -135,7 +135,7 @@ def _wait_for_cordon(view: View, group: Group) -> Iterator[Step]:
         return
     members = view.members(group.index)
     brokers = [view.observed.brokers.get(pod.name) for pod in members]
-    closed = [one for one in brokers if one and one.settings.get("brokerPermission") == "4"]
+    closed = [one for one in brokers if one and one.settings.get("brokerPermission") == broker.READ_ONLY]
     if members and len(closed) == len(members):
         why = f"draining group {group.index}: it takes no more messages"
         yield move(view, replace(group, state=State.DRAINING), why, "GroupDraining")

@@ -10,7 +10,7 @@ from typing import Any
 from rocket_operator.objects import broker as broker_objects
 from rocket_operator.objects import desired
 from rocket_operator.objects.groups import Group, State
-from rocket_operator.objects.metadata import GROUP_LABEL, RELEASED_ANNOTATION, Cluster, Component, Images, Manifest
+from rocket_operator.objects.metadata import GROUP_LABEL, Cluster, Images, Manifest
 from rocket_operator.rollout.resources import DeclaredGroup, DeclaredTopic
 from rocket_operator.spec import Mode
 from rocket_wire.bodies.groups import SubscriptionGroupConfig
@@ -60,6 +60,7 @@ class Volume:
     released: bool
     owned: bool
     """Whether it goes when its StatefulSet goes."""
+    phase: str = "Bound"
     resizing: str = ""
     """The condition that says what a change of its size waits for."""
 
@@ -83,6 +84,9 @@ class Broker:
     topics: Mapping[str, TopicConfig] | None = None
     consumer_groups: Mapping[str, SubscriptionGroupConfig] | None = None
     backlog: tuple[Blocker, ...] | None = None
+
+    def with_lag(self, behind: int) -> Broker:
+        return replace(self, behind=behind)
 
 
 @dataclass(frozen=True)
@@ -190,12 +194,3 @@ class View:
         if found is None or status.get("observedGeneration", 0) < found["metadata"].get("generation", 0):
             return None
         return status.get("updateRevision") or None
-
-
-def is_released(manifest: Mapping[str, Any]) -> bool:
-    return RELEASED_ANNOTATION in (manifest["metadata"].get("annotations") or {})
-
-
-def component_of(labels: Mapping[str, str]) -> Component | None:
-    word = labels.get("app.kubernetes.io/component", "")
-    return Component(word) if word in list(Component) else None

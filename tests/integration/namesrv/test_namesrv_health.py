@@ -47,6 +47,28 @@ async def test_a_name_server_that_waits_for_brokers_is_alive_and_not_ready(start
     assert (await get(namesrv, "/readyz"))[0] == 200
 
 
+async def test_a_name_server_is_ready_once_every_expected_broker_has_registered(
+    start_namesrv: Any, client: Client
+) -> None:
+    namesrv = await start_namesrv(expected_brokers="broker-a;broker-b")
+    assert await get(namesrv, "/readyz") == (503, "waiting for broker-a, broker-b to register (expectedBrokers)\n")
+    await client.call(f"127.0.0.1:{namesrv.port}", registration())
+    assert await get(namesrv, "/readyz") == (503, "waiting for broker-b to register (expectedBrokers)\n")
+    slave = RegisterBroker("broker-b", "h:3", "C", "h:4", 1)
+    await client.call(f"127.0.0.1:{namesrv.port}", request(RequestCode.REGISTER_BROKER, slave))
+    assert (await get(namesrv, "/readyz"))[0] == 503, "a slave tells of no topic"
+    master = RegisterBroker("broker-b", "h:5", "C", "h:6", 0)
+    await client.call(f"127.0.0.1:{namesrv.port}", request(RequestCode.REGISTER_BROKER, master))
+    assert await get(namesrv, "/readyz") == (200, "ready, 3 brokers are registered\n")
+
+
+async def test_a_name_server_does_not_wait_for_ever_for_an_expected_broker(start_namesrv: Any, clock: Clock) -> None:
+    namesrv = await start_namesrv(expected_brokers="broker-a", wait_seconds_for_service=30)
+    assert (await get(namesrv, "/readyz"))[0] == 503
+    clock.advance(30)
+    assert (await get(namesrv, "/readyz"))[0] == 200
+
+
 async def test_metrics_tell_brokers_topics_registrations_and_route_requests(start_namesrv: Any, client: Client) -> None:
     namesrv = await start_namesrv()
     address = f"127.0.0.1:{namesrv.port}"

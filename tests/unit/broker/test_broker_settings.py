@@ -45,7 +45,7 @@ flushDiskType=ASYNC_FLUSH
 def read(folder: Path, text: str | bytes, namesrv: str | None = None) -> BrokerSettings:
     path = folder / "broker.properties"
     path.write_bytes(text if isinstance(text, bytes) else text.encode())
-    return config.read(path, namesrv).settings
+    return config.read(config.Source(path), namesrv).settings
 
 
 def complaint(folder: Path, text: str) -> str:
@@ -76,7 +76,7 @@ def test_an_unknown_key_is_named_in_a_warning_and_kept(tmp_path: Path, caplog: p
     path = tmp_path / "broker.properties"
     path.write_text("brokerName=a\nmapedFileSizeCommitLog=1\n")
     with caplog.at_level(logging.WARNING):
-        live = config.read(path)
+        live = config.read(config.Source(path))
     [record] = caplog.records
     assert "broker.properties:2" in record.message
     assert "mapedFileSizeCommitLog" in record.message
@@ -182,7 +182,7 @@ def test_the_command_line_wins_over_the_file_and_the_file_over_the_environment(
 
 
 def test_a_broker_starts_without_any_file() -> None:
-    settings = config.read(None).settings
+    settings = config.read(config.Source()).settings
     assert settings.listen_port == 10911
     assert settings.ha_listen_port == 10912
     assert settings.broker_ip1 != ""
@@ -212,7 +212,7 @@ def test_the_default_delay_levels_are_the_eighteen_of_rocketmq() -> None:
 
 
 def test_every_live_key_is_a_key() -> None:
-    keys = set(config.read(None).pairs())
+    keys = set(config.read(config.Source()).pairs())
     assert keys >= LIVE_KEYS
     assert not LIVE_KEYS & FORBIDDEN_KEYS
 

@@ -29,7 +29,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def live(path: Path) -> LiveConfig:
-    return config.read(path)
+    return config.read(config.Source(path))
 
 
 def refused(live: LiveConfig, content: bytes) -> RequestError:
@@ -65,7 +65,7 @@ def test_a_change_is_in_the_file_and_all_else_there_as_it_was(live: LiveConfig, 
     live.update(b"maxMessageSize=1024\ntraceOn=false\n")
     expected = FILE.replace("maxMessageSize=65536", "maxMessageSize=1024") + "traceOn=false\n"
     assert path.read_text() == expected
-    assert config.read(path).settings.max_message_size == 1024
+    assert config.read(config.Source(path)).settings.max_message_size == 1024
 
 
 def test_keys_that_changed_are_told(live: LiveConfig) -> None:
@@ -111,7 +111,7 @@ def test_a_fixed_key_may_be_repeated_with_the_value_that_it_has(live: LiveConfig
 def test_an_unknown_key_is_kept_and_shown(live: LiveConfig, path: Path) -> None:
     live.update(b"colour=blue\nshape=round\n")
     assert live.pairs()["colour"] == "blue"
-    assert config.read(path).pairs()["shape"] == "round"
+    assert config.read(config.Source(path)).pairs()["shape"] == "round"
 
 
 def test_a_file_that_cannot_be_written_refuses_the_change(live: LiveConfig, path: Path) -> None:
@@ -123,6 +123,6 @@ def test_a_file_that_cannot_be_written_refuses_the_change(live: LiveConfig, path
 
 
 def test_without_a_file_a_change_lives_as_long_as_the_process() -> None:
-    live = config.read(None)
+    live = config.read(config.Source())
     live.update(b"maxMessageSize=1024")
     assert live.settings.max_message_size == 1024

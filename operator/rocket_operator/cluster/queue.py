@@ -1,0 +1,101 @@
+"""Which cluster is looked at when: at once when something happened to it, after a while when nothing did.
+
+Every cluster has a task of its own, so a slow or broken one keeps no other waiting. A look that fails is repeated with
+growing pauses. What happens during a look leads to another one after it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+import time
+from collections.abc import Awaitable, Callable
+
+from rocket_operator.cluster.api import ApiError
+from rocket_operator.cluster.metrics import Key, Metrics
+from rocket_operator.cluster.reconciler import Outcome
+
+log = logging.getLogger("rocket.operator")
+
+_FIRST_PAUSE = 1.0
+_LONGEST_PAUSE = 60.0
+#: Events come in swarms: a look waits so long for the rest of them.
+_GATHER_SECONDS = 0.05
+
+
+class Queue:
+    """The clusters that are known, and when each is looked at."""
+
+    def __init__(self, look: Callable[[Key], Awaitable[Outcome]], metrics: Metrics, resync: float) -> None:
+        """`look` reconciles one cluster. `resync`: seconds after which each is looked at though nothing happened."""
+        self._look = look
+        self._metrics = metrics
+        self._resync = resync
+        self._woken: dict[Key, asyncio.Event] = {}
+        self._tasks: dict[Key, asyncio.Task[None]] = {}
+        self.last_end: dict[Key, float] = {}
+
+    def wake(self, key: Key) -> None:
+        """Something happened to this cluster."""
+        if key not in self._tasks:
+            self._woken[key] = asyncio.Event()
+            self.last_end[key] = time.monotonic()
+            self._tasks[key] = asyncio.create_task(self._run(key), name=f"cluster {key[0]}/{key[1]}")
+        self._woken[key].set()
+
+    def oldest_look_seconds(self) -> float:
+        """How long ago the cluster that waits longest was looked at last; 0 without any."""
+        return max((time.monotonic() - last for last in self.last_end.values()), default=0.0)
+
+    async def stop(self) -> None:
+        """Ends all tasks; a look that is under way is cut at its next wait."""
+        tasks = list(self._tasks.values())
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _run(self, key: Key) -> None:
+        failures = 0
+        woken = self._woken[key]
+        while True:
+            woken.clear()
+            outcome = await self._one(key)
+            self.last_end[key] = time.monotonic()
+            if not outcome.exists:
+                if not woken.is_set():
+                    self._forget(key)
+                    return
+                continue
+            failures = failures + 1 if outcome.retry else 0
+            await self._pause(woken, outcome, failures)
+
+    async def _one(self, key: Key) -> Outcome:
+        begun = time.monotonic()
+        try:
+            outcome = await self._look(key)
+        except ApiError as error:
+            log.warning("%s/%s cannot be looked at: %s", *key, error)
+            outcome = Outcome(retry=True, retry_after=error.retry_after)
+        except Exception:
+            log.exception("%s/%s cannot be looked at: a fault of the operator", *key)
+            outcome = Outcome(retry=True)
+        self._metrics.looked(key, outcome, time.monotonic() - begun)
+        return outcome
+
+    async def _pause(self, woken: asyncio.Event, outcome: Outcome, failures: int) -> None:
+        if failures:
+            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)
+            await asyncio.sleep(max(pause, outcome.retry_after or 0.0))
+            return
+        limit = self._resync * random.uniform(0.9, 1.1)
+        try:
+            async with asyncio.timeout(min(limit, outcome.again if outcome.again is not None else limit)):
+                await woken.wait()
+        except TimeoutError:
+            return
+        await asyncio.sleep(_GATHER_SECONDS)
+
+    def _forget(self, key: Key) -> None:
+        del self._tasks[key], self._woken[key], self.last_end[key]
+        self._metrics.forget(key)

@@ -1,0 +1,79 @@
+"""From Kubernetes' own objects to what the planner sees of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from rocket_operator.objects.broker import VOLUME
+from rocket_operator.objects.metadata import (
+    GROUP_LABEL,
+    RELEASED_ANNOTATION,
+    ROLE_LABEL,
+    SETTINGS_ANNOTATION,
+    VERSION_LABEL,
+    Manifest,
+)
+from rocket_operator.rollout.view import Pod, Volume
+
+#: A container that waits for one of these reasons does so until somebody changes something.
+_TROUBLES = frozenset(
+    {
+        "ErrImagePull", "ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CrashLoopBackOff",
+        "CreateContainerConfigError", "CreateContainerError", "RunContainerError",
+    }
+)  # fmt: skip
+
+
+def pod(manifest: Manifest) -> Pod:
+    metadata, status = manifest["metadata"], manifest.get("status") or {}
+    labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
+    group = labels.get(GROUP_LABEL)
+    return Pod(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        group=None if group is None else int(group),
+        ordinal=0 if group is None else int(metadata["name"].rpartition("-")[2]),
+        ip=status.get("podIP") or "",
+        ready=any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
+        terminating="deletionTimestamp" in metadata,
+        revision=labels.get("controller-revision-hash", ""),
+        settings_hash=annotations.get(SETTINGS_ANNOTATION, ""),
+        image=manifest["spec"]["containers"][0].get("image", ""),
+        version=labels.get(VERSION_LABEL, ""),
+        role=labels.get(ROLE_LABEL, ""),
+        trouble=next(_troubles(status), ""),
+    )
+
+
+def _troubles(status: Mapping[str, Any]) -> Iterator[str]:
+    for condition in status.get("conditions") or ():
+        if condition["type"] == "PodScheduled" and condition["status"] == "False":
+            yield f"{condition.get('reason', 'Unschedulable')}: {condition.get('message', '')}".rstrip(": ")
+    for container in status.get("containerStatuses") or ():
+        waiting = (container.get("state") or {}).get("waiting") or {}
+        if waiting.get("reason") in _TROUBLES:
+            yield f"{waiting['reason']}: {waiting.get('message', '')}".rstrip(": ")
+
+
+def volume(manifest: Manifest) -> Volume | None:
+    """A broker's volume; None for a claim that is none."""
+    metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
+    group, ordinal = (metadata.get("labels") or {}).get(GROUP_LABEL), metadata["name"].rpartition("-")[2]
+    if group is None or not ordinal.isdecimal() or not metadata["name"].startswith(f"{VOLUME}-"):
+        return None
+    requested = str(spec["resources"]["requests"]["storage"])
+    conditions = {each["type"]: each for each in status.get("conditions") or () if each["status"] == "True"}
+    return Volume(
+        name=metadata["name"],
+        uid=metadata["uid"],
+        group=int(group),
+        ordinal=int(ordinal),
+        requested=requested,
+        actual=str((status.get("capacity") or {}).get("storage", "")),
+        storage_class=spec.get("storageClassName") or "",
+        released=RELEASED_ANNOTATION in (metadata.get("annotations") or {}),
+        owned=any(owner["kind"] == "StatefulSet" for owner in metadata.get("ownerReferences") or ()),
+        phase=status.get("phase", ""),
+        resizing=next((name for name in ("Resizing", "FileSystemResizePending") if name in conditions), ""),
+    )

@@ -1,0 +1,158 @@
+"""The level-based loop for one cluster: look, decide one step, do it, again; then say in the status how it stands.
+
+Nothing is remembered between two calls: what a crash interrupts, the next look finds.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from rocket_operator.cluster.actor import Actor
+from rocket_operator.cluster.api import Api, ApiError
+from rocket_operator.cluster.brokers import Refused
+from rocket_operator.cluster.events import Events
+from rocket_operator.cluster.observer import Observer
+from rocket_operator.cluster.resources import Resources
+from rocket_operator.conditions import Problem
+from rocket_operator.objects.metadata import Cluster, Images, Manifest
+from rocket_operator.problems import InvalidManifest
+from rocket_operator.rollout.cluster import next_step
+from rocket_operator.rollout.steps import Apply, Step, Wait
+from rocket_operator.rollout.view import View
+from rocket_operator.spec import KIND, ClusterSpec
+from rocket_operator.status import Look, status
+
+log = logging.getLogger("rocket.operator")
+
+STATUS_MANAGER = "rocket-operator-status"
+#: A look that finds more to do than this is cut, so that a status is written now and then.
+_MOST_STEPS = 100
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How one call went. `again`: seconds until the next look is due anyway; None: at the next resync."""
+
+    again: float | None = None
+    problem: Problem | None = None
+    retry: bool = False
+    """Something that may be over soon kept it from its work: try again, with growing pauses."""
+    retry_after: float | None = None
+    exists: bool = True
+    status: Mapping[str, Any] | None = None
+    """As it was written."""
+
+
+class Reconciler:
+    """Brings clusters to what their resources say."""
+
+    def __init__(self, api: Api, observer: Observer, actor: Actor, events: Events, defaults: Images) -> None:
+        self._api = api
+        self._observer = observer
+        self._actor = actor
+        self._events = events
+        self._resources = Resources(api, observer)
+        self._defaults = defaults
+
+    async def reconcile(self, namespace: str, name: str, clock: Callable[[], float]) -> Outcome:
+        """One whole look at one cluster. Raises ApiError only where not even the resource can be read."""
+        body = await self._api.get(KIND, namespace, name)
+        if body is None or "deletionTimestamp" in body["metadata"]:
+            await self._resources.orphaned(namespace, name)
+            return Outcome(exists=False)  # its children go with it, by their owner references
+        try:
+            cluster = _cluster(body)
+        except InvalidManifest as error:
+            return await self._invalid(body, error)
+        return await self._bring(cluster, body, clock)
+
+    async def _bring(self, cluster: Cluster, body: Manifest, clock: Callable[[], float]) -> Outcome:
+        images = Images.choose(cluster.spec, self._defaults)
+        done: list[Step] = []
+        problem, retry, delay = None, False, None
+        view, step = None, None
+        try:
+            view = await self._observer.look(cluster, images, clock())
+            while (step := next_step(view)) is not None and not isinstance(step, Wait) and len(done) < _MOST_STEPS:
+                if step in done:
+                    problem = Problem("ApplyConflict", f"done, and undone by somebody else: {step.why}")
+                    break
+                made = await self._actor.act(cluster, step)
+                done.append(step)
+                view = await self._after(view, step, made, clock)
+        except ApiError as error:
+            problem, retry, delay = _problem(error, step), not error.is_refusal, error.retry_after
+        except Refused as error:
+            problem, retry = Problem("RejectedByBroker", str(error)), True
+        if problem is not None:
+            await self._report(cluster, problem, retry)
+        if view is None:
+            return Outcome(problem=problem, retry=True, retry_after=delay)
+        return await self._say(Look(view, step, done, problem, self._defaults.version), body, retry, delay, clock)
+
+    async def _after(self, view: View, step: Step, made: Manifest | None, clock: Callable[[], float]) -> View:
+        """What is seen after a step: the answer itself says how an applied object is now."""
+        if isinstance(step, Apply) and made:
+            return replace(view, observed=view.observed.with_object(made), now=clock())
+        return await self._observer.look(view.cluster, view.images, clock())
+
+    async def _say(
+        self, look: Look, body: Manifest, retry: bool, delay: float | None, clock: Callable[[], float]
+    ) -> Outcome:
+        previous = body.get("status") or {}
+        new = status(look, previous)
+        if new != previous:
+            await self._write_status(look.view.cluster, new)
+        await self._resources.report(look.view)
+        due = look.step.due if isinstance(look.step, Wait) else None
+        more = len(look.done) >= _MOST_STEPS
+        again = 0.0 if more else max(0.0, due - clock()) if due is not None else None
+        return Outcome(again, look.problem, retry, delay, status=new)
+
+    async def _write_status(self, cluster: Cluster, new: Mapping[str, Any]) -> None:
+        manifest = {
+            "apiVersion": "rocketcluster.dev/v1alpha1",
+            "kind": KIND,
+            "metadata": {"name": cluster.name, "namespace": cluster.namespace},
+            "status": new,
+        }
+        await self._api.apply(manifest, "status", STATUS_MANAGER)
+
+    async def _report(self, cluster: Cluster, problem: Problem, passing: bool) -> None:
+        level = logging.WARNING if passing else logging.ERROR
+        where = {"namespace": cluster.namespace, "cluster": cluster.name, "reason": problem.reason}
+        log.log(level, "%s/%s: %s", cluster.namespace, cluster.name, problem.message, extra=where)
+        await self._events.tell(cluster, problem.reason, problem.message, is_warning=True)
+
+    async def _invalid(self, body: Manifest, error: InvalidManifest) -> Outcome:
+        """A resource that the API server let through and this operator cannot use: it was made for another version."""
+        metadata = body["metadata"]
+        problem = Problem("InvalidSpec", "; ".join(str(one) for one in error.problems))
+        log.warning("%s/%s cannot be used: %s", metadata["namespace"], metadata["name"], problem.message)
+        condition = {
+            "type": "Reconciled", "status": "False", "reason": problem.reason, "message": problem.message[:1000],
+            "observedGeneration": metadata.get("generation", 0), "lastTransitionTime": metadata["creationTimestamp"],
+        }  # fmt: skip
+        others = [each for each in (body.get("status") or {}).get("conditions") or () if each["type"] != "Reconciled"]
+        found = {**(body.get("status") or {}), "summary": problem.message[:200], "conditions": [condition, *others]}
+        if found != body.get("status"):
+            named = {"metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}, "status": found}
+            await self._api.apply({"apiVersion": body["apiVersion"], "kind": KIND, **named}, "status", STATUS_MANAGER)
+        return Outcome(problem=problem)
+
+
+def _cluster(body: Manifest) -> Cluster:
+    metadata = body["metadata"]
+    spec = ClusterSpec.parse({key: body[key] for key in ("apiVersion", "kind", "metadata", "spec") if key in body})
+    annotations = metadata.get("annotations") or {}
+    return Cluster(spec, metadata["namespace"], metadata["uid"], metadata.get("generation", 1), annotations)
+
+
+def _problem(error: ApiError, step: Step | None) -> Problem:
+    doing = f" ({step.why})" if step is not None else ""
+    if error.is_refusal:
+        return Problem("RefusedByApiServer", f"the API server refuses{doing}: {error.message or error.reason}")
+    return Problem("ApiError", f"the API server answers {error.status or 'nothing'}{doing}: {error}")

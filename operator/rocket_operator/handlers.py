@@ -1,0 +1,78 @@
+"""kopf's part: it watches, and what happens to a cluster, its children, or what is declared for it wakes the queue.
+
+No decision is made here and nothing is stored: no finalizer, no annotation, no progress. A watch that stops unseen
+costs one resync period, since every look lists everything by itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from typing import Any
+
+import kopf
+
+from rocket_operator.objects.metadata import CLUSTER_LABEL, GROUP
+from rocket_operator.spec import API_VERSION
+
+Wake = Callable[[tuple[str, str]], None]
+Seen = Callable[[], None]
+
+_VERSION = API_VERSION.partition("/")[2]
+_CHILDREN = (
+    ("apps", "v1", "statefulsets"), ("apps", "v1", "deployments"), ("", "v1", "pods"),
+    ("", "v1", "persistentvolumeclaims"), ("", "v1", "configmaps"), ("", "v1", "services"),
+)  # fmt: skip
+
+
+def registry(wake: Wake, seen: Seen) -> kopf.OperatorRegistry:
+    """What is watched. `wake` is called with the namespace and name of the cluster; `seen` at every event."""
+    handlers = kopf.OperatorRegistry()
+
+    async def cluster(namespace: str | None, name: str | None, **_: Any) -> None:
+        seen()
+        wake((namespace or "", name or ""))
+
+    async def child(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
+        seen()
+        wake((namespace or "", labels[CLUSTER_LABEL]))
+
+    async def declared(namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
+        seen()
+        if reference := spec.get("clusterRef", {}).get("name"):
+            wake((namespace or "", reference))
+
+    kopf.on.event(GROUP, _VERSION, "rocketclusters", registry=handlers)(cluster)
+    for plural in ("rockettopics", "rocketconsumergroups"):
+        kopf.on.event(GROUP, _VERSION, plural, registry=handlers)(declared)
+    for group, version, plural in _CHILDREN:
+        kopf.on.event(group, version, plural, labels={CLUSTER_LABEL: kopf.PRESENT}, registry=handlers)(child)
+    return handlers
+
+
+def settings(namespaces: Collection[str]) -> kopf.OperatorSettings:
+    """kopf as a watcher and nothing else."""
+    found = kopf.OperatorSettings()
+    found.posting.enabled = False
+    found.persistence.finalizer = f"{GROUP}/finalizer"  # none is ever set; were one, it would be of our domain
+    found.persistence.progress_storage = kopf.AnnotationsProgressStorage(prefix=GROUP, v1=False)
+    found.persistence.diffbase_storage = kopf.AnnotationsDiffBaseStorage(prefix=GROUP)
+    found.networking.request_timeout = 30
+    found.networking.connect_timeout = 10
+    found.watching.server_timeout = 600
+    found.watching.client_timeout = 660
+    found.watching.connect_timeout = 30
+    found.scanning.disabled = bool(namespaces)  # what is cluster-wide may not be seen from within namespaces
+    return found
+
+
+async def watch(handlers: kopf.OperatorRegistry, namespaces: Collection[str], stop: asyncio.Event) -> None:
+    """Watches until `stop` is set."""
+    await kopf.operator(
+        registry=handlers,
+        settings=settings(namespaces),
+        standalone=True,
+        clusterwide=not namespaces,
+        namespaces=namespaces,
+        stop_flag=stop,
+    )

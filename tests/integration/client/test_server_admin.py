@@ -1,0 +1,129 @@
+"""Administration of single servers by address, against real ones."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rocket_client import (
+    Backlog,
+    Message,
+    NoAnswer,
+    Producer,
+    PushConsumer,
+    ServerAdmin,
+    SubscriptionGroupConfig,
+    TopicConfig,
+)
+from rocket_testing.cluster import Broker, Cluster
+from rocket_testing.waiting import eventually
+from rocket_wire.headers.routes import UnregisterBroker
+
+
+@pytest.fixture
+async def servers() -> AsyncIterator[ServerAdmin]:
+    async with ServerAdmin() as admin:
+        yield admin
+
+
+@pytest.fixture
+def master(cluster: Cluster) -> Broker:
+    cluster.add_namesrv()
+    return cluster.add_broker()
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> object:
+    with Cluster(tmp_path) as found:
+        yield found
+
+
+async def test_topics_are_made_changed_and_deleted_on_one_broker(servers: ServerAdmin, master: Broker) -> None:
+    wanted = [TopicConfig("a", 3, 2), TopicConfig("b", 1, 1, 4)]
+    await servers.update_topics(master.address, wanted)
+    found = await servers.topics(master.address)
+    assert [found["a"].write_queue_nums, found["b"].perm] == [2, 4]
+    assert "TBW102" in found
+    await servers.delete_topic(master.address, "a")
+    assert "a" not in await servers.topics(master.address)
+
+
+async def test_consumer_groups_are_made_changed_and_deleted_on_one_broker(servers: ServerAdmin, master: Broker) -> None:
+    await servers.update_groups(master.address, [SubscriptionGroupConfig("g", retry_max_times=3)])
+    assert (await servers.groups(master.address))["g"].retry_max_times == 3
+    await servers.delete_group(master.address, "g")
+    assert "g" not in await servers.groups(master.address)
+
+
+async def test_a_setting_is_changed_and_read_back(servers: ServerAdmin, master: Broker) -> None:
+    await servers.update_broker_config(master.address, {"brokerPermission": "4"})
+    assert (await servers.broker_config(master.address))["brokerPermission"] == "4"
+
+
+async def test_what_nobody_has_read_is_told_with_an_empty_group_and_what_a_group_lacks_with_its_name(
+    servers: ServerAdmin, master: Broker
+) -> None:
+    namesrv = master.properties["namesrvAddr"]
+    await servers.update_topics(master.address, [TopicConfig("orders", 2, 2), TopicConfig("unread", 1, 1)])
+    assert await servers.backlog(master.address) == []
+    async with Producer(namesrv) as producer:
+        for topic in ("orders", "orders", "orders", "unread"):
+            await producer.send(Message(topic, "x"))
+        assert sorted(await servers.backlog(master.address), key=str) == [
+            Backlog("orders", "", 3), Backlog("unread", "", 1),
+        ]  # fmt: skip
+        async with PushConsumer(namesrv, group="billing") as consumer:
+            await consumer.subscribe("orders")
+            reading = asyncio.create_task(_read_all(consumer))
+            await eventually(lambda: _is_backlog(servers, master, [Backlog("unread", "", 1)]))
+            reading.cancel()
+        await producer.send(Message("orders", "y"))
+    assert Backlog("orders", "billing", 1) in await servers.backlog(master.address)
+
+
+async def _read_all(consumer: PushConsumer) -> None:
+    async for _ in consumer:
+        pass
+
+
+async def _is_backlog(servers: ServerAdmin, master: Broker, expected: list[Backlog]) -> bool:
+    return await servers.backlog(master.address) == expected
+
+
+async def test_a_message_that_waits_for_its_time_is_told(servers: ServerAdmin, master: Broker) -> None:
+    async with Producer(master.properties["namesrvAddr"]) as producer:
+        await producer.send(Message("orders", "later", delay_level=18))
+    assert await servers.backlog(master.address) == [Backlog("SCHEDULE_TOPIC_XXXX", "delay level 18", 1)]
+
+
+async def test_a_master_tells_its_slaves_and_what_they_lack(servers: ServerAdmin, cluster: Cluster) -> None:
+    cluster.add_namesrv()
+    master = cluster.add_broker(brokerName="pair")
+    assert await servers.slaves(master.address) == []
+    slave = cluster.add_broker(brokerName="pair", brokerId="1", brokerRole="SLAVE")
+    async with Producer(master.properties["namesrvAddr"]) as producer:
+        await producer.send(Message("orders", "x"))
+
+    async def caught_up() -> bool:
+        found = await servers.slaves(master.address)
+        return [(each.behind, each.in_sync) for each in found] == [(0, True)]
+
+    await eventually(caught_up)
+    assert await servers.slaves(slave.address) == []
+
+
+async def test_one_name_server_is_asked_and_made_to_forget(servers: ServerAdmin, master: Broker) -> None:
+    namesrv = master.properties["namesrvAddr"]
+    known = await servers.known_brokers(namesrv)
+    (name,) = known.broker_addr_table
+    header = UnregisterBroker(name, master.address, known.broker_addr_table[name].cluster, 0)
+    await servers.unregister_broker(namesrv, header)
+    assert name not in (await servers.known_brokers(namesrv)).broker_addr_table
+
+
+async def test_a_server_that_is_not_there_is_no_answer(servers: ServerAdmin) -> None:
+    with pytest.raises(NoAnswer):
+        await servers.broker_config("127.0.0.1:1")

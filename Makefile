@@ -7,8 +7,18 @@ BUILD := .build
 COMPONENTS := wire net client namesrv broker operator cli
 SOURCES := $(COMPONENTS) tests benchmarks examples
 
+# make images: whichever builder is there, and what it needs to be told on this machine.
+BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell command -v $(builder)),$(builder))))
+BASE_IMAGE ?= docker.io/library/python:3.13-slim
+BUILD_IMAGE ?= $(BASE_IMAGE)
+BUILD_FLAGS ?=
+IMAGE_PREFIX ?= localhost
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+IMAGE_TAG ?= $(VERSION)
+IMAGES := broker namesrv operator
+
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop faults bench bench-compare lock clean
+.PHONY: help run demo test check format interop faults bench bench-compare images lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,12 +56,29 @@ bench: $(VENV)/ready  ## throughput, latency, CPU and memory of the broker; prin
 bench-compare: $(VENV)/ready  ## the same beside Apache's own broker (needs a JDK and Maven)
 	$(BIN)/python benchmarks/compare_apache.py
 
-lock:  ## resolve requirements.lock anew (maintainers)
+images: $(addprefix image-,$(IMAGES))  ## build the images (BUILDER, BASE_IMAGE, BUILD_FLAGS, IMAGE_PREFIX, IMAGE_TAG)
+	@$(BUILDER) images | grep -E 'REPOSITORY|$(IMAGE_PREFIX)/rocket-'
+
+image-%:
+	@test -n "$(BUILDER)" || { echo "no docker, podman or buildah is there to build images with"; exit 1; }
+	$(BUILDER) build $(BUILD_FLAGS) --build-arg BASE_IMAGE=$(BASE_IMAGE) --build-arg BUILD_IMAGE=$(BUILD_IMAGE) \
+		--build-arg VERSION=$(VERSION) --build-arg REVISION=$$(git rev-parse HEAD 2>/dev/null || echo unknown) \
+		-t $(IMAGE_PREFIX)/rocket-$*:$(IMAGE_TAG) -f Dockerfile.$* .
+
+lock:  ## resolve the lock files anew (maintainers)
 	$(PYTHON) -m venv $(BUILD)/lock
 	$(BUILD)/lock/bin/pip install --quiet pip-tools
-	$(BUILD)/lock/bin/pip-compile --quiet --strip-extras --extra dev --generate-hashes --no-header --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --unsafe-package rocketcluster --output-file requirements.lock pyproject.toml
-	sed -i '/^# WARNING/,$$d' requirements.lock
+	$(call resolve,dev,requirements.lock)
+	$(call resolve,build,requirements-build.lock,--constraint requirements.lock)
+	$(call resolve,server,requirements-server.lock,--constraint requirements.lock)
+	$(call resolve,operator,requirements-operator.lock,--constraint requirements.lock)
+
+# What an extra needs, exact versions with hashes: $(1) the extra, $(2) the file, $(3) further options.
+define resolve
+	$(BUILD)/lock/bin/pip-compile --quiet --strip-extras --extra $(1) --generate-hashes --no-header --no-emit-index-url \
+		--no-annotate --no-emit-find-links --no-emit-trusted-host --unsafe-package rocketcluster $(3) --output-file $(2) pyproject.toml
+	sed -i '/^# WARNING/,$$d' $(2)
+endef
 
 clean:  ## remove the environment, build files and the clusters' data
 	rm -rf $(VENV) $(BUILD) data .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache

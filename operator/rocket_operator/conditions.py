@@ -52,7 +52,7 @@ class Found:
 
     holds: bool
     reason: str
-    message: str = ""
+    message: str
 
 
 def timestamp(seconds: float) -> str:
@@ -139,7 +139,7 @@ def _reconciled(view: View, step: Step | None, problem: Problem | None) -> Found
 
 def _degraded(view: View) -> Found:
     if not view.is_running:
-        return Found(False, "Hibernated")
+        return Found(False, "Hibernated", "nothing should run")
     for pod in view.observed.pods:
         if pod.trouble:
             return Found(True, pod.trouble.partition(":")[0], f"{pod.name} cannot start: {pod.trouble}")
@@ -170,7 +170,11 @@ def _scaling(view: View) -> Found:
         if group.state is not State.ACTIVE:
             return Found(True, group.state.value, f"group {group.index} is added")
     missing = view.cluster.spec.broker.groups - len(view.existing_groups)
-    return Found(True, "Creating", f"{missing} groups are made") if missing > 0 else Found(False, "NotScaling")
+    return (
+        Found(True, "Creating", f"{missing} groups are made")
+        if missing > 0
+        else Found(False, "NotScaling", "every wanted group takes messages")
+    )
 
 
 def _leaving(view: View, index: int) -> Found:

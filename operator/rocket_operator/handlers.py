@@ -42,12 +42,18 @@ def registry(wake: Wake, seen: Seen) -> kopf.OperatorRegistry:
         if reference := spec.get("clusterRef", {}).get("name"):
             wake((namespace or "", reference))
 
+    kopf.on.login(registry=handlers)(_login)
     kopf.on.event(GROUP, _VERSION, "rocketclusters", registry=handlers)(cluster)
     for plural in ("rockettopics", "rocketconsumergroups"):
         kopf.on.event(GROUP, _VERSION, plural, registry=handlers)(declared)
     for group, version, plural in _CHILDREN:
         kopf.on.event(group, version, plural, labels={CLUSTER_LABEL: kopf.PRESENT}, registry=handlers)(child)
     return handlers
+
+
+def _login(**options: Any) -> kopf.ConnectionInfo | None:
+    """As a pod's service account, else as kubectl would: like everything else of this operator."""
+    return kopf.login_with_service_account(**options) or kopf.login_with_kubeconfig(**options)
 
 
 def settings(namespaces: Collection[str]) -> kopf.OperatorSettings:

@@ -37,7 +37,7 @@ class Look:
 def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
     """The whole status. `previous` is the one that it replaces."""
     view = look.view
-    return {
+    found = {
         "observedGeneration": view.cluster.generation,
         "summary": _summary(look),
         "display": _display(view),
@@ -49,10 +49,10 @@ def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
         "endpoints": {"nameServers": view.cluster.endpoint},
         "nameServers": conditions.name_servers(view).as_status(),
         "groups": [_group(view, group) for group in view.existing_groups],
-        "plan": _plan(look.step),
         "restarts": _restarts(look, previous),
         "conditions": conditions.conditions(look.view, look.step, look.problem, previous.get("conditions") or ()),
     }
+    return found | ({"plan": _plan(look.step)} if look.step is not None else {})
 
 
 def _summary(look: Look) -> str:
@@ -146,9 +146,7 @@ def _drain(view: View, group: Group) -> dict[str, Any]:
     return found
 
 
-def _plan(step: Step | None) -> dict[str, str]:
-    if step is None:
-        return {}
+def _plan(step: Step) -> dict[str, str]:
     return {"action": type(step).__name__, "reason": step.why} | ({"target": step.target} if step.target else {})
 
 

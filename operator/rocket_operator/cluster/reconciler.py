@@ -20,8 +20,7 @@ from rocket_operator.conditions import Problem
 from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.problems import InvalidManifest
 from rocket_operator.rollout.cluster import next_step
-from rocket_operator.rollout.steps import Apply, Step, Wait
-from rocket_operator.rollout.view import View
+from rocket_operator.rollout.steps import Step, Wait
 from rocket_operator.spec import KIND, ClusterSpec
 from rocket_operator.status import Look, status
 
@@ -76,13 +75,26 @@ class Reconciler:
         view, step = None, None
         try:
             view = await self._observer.look(cluster, images, clock())
-            while (step := next_step(view)) is not None and not isinstance(step, Wait) and len(done) < _MOST_STEPS:
+            is_fresh = True
+            while len(done) < _MOST_STEPS:
+                step = next_step(view)
+                if step is None or isinstance(step, Wait):
+                    if is_fresh:
+                        break
+                    view, is_fresh = await self._observer.look(cluster, images, clock()), True
+                    continue
                 if step in done:
                     problem = Problem("ApplyConflict", f"done, and undone by somebody else: {step.why}")
                     break
                 made = await self._actor.act(cluster, step)
                 done.append(step)
-                view = await self._after(view, step, made, clock)
+                if isinstance(step, Patch) and step.kind == KIND:
+                    return Outcome(again=0.0)  # the resource itself changed: it is read anew
+                is_fresh = made is None
+                if made is None:
+                    view = await self._observer.look(cluster, images, clock())
+                else:  # the answer itself says how the object is now
+                    view = replace(view, observed=view.observed.with_object(made), now=clock())
         except ApiError as error:
             problem, retry, delay = _problem(error, step), not error.is_refusal, error.retry_after
         except Refused as error:
@@ -92,12 +104,6 @@ class Reconciler:
         if view is None:
             return Outcome(problem=problem, retry=True, retry_after=delay)
         return await self._say(Look(view, step, done, problem, self._defaults.version), body, retry, delay, clock)
-
-    async def _after(self, view: View, step: Step, made: Manifest | None, clock: Callable[[], float]) -> View:
-        """What is seen after a step: the answer itself says how an applied object is now."""
-        if isinstance(step, Apply) and made:
-            return replace(view, observed=view.observed.with_object(made), now=clock())
-        return await self._observer.look(view.cluster, view.images, clock())
 
     async def _say(
         self, look: Look, body: Manifest, retry: bool, delay: float | None, clock: Callable[[], float]

@@ -71,7 +71,7 @@ class Group:
         """What a group's ConfigMap says. One without a word of ours is taken for Active: it served before."""
         found = config_map["metadata"].get("annotations") or {}
         word = found.get(STATE_ANNOTATION, "")
-        state = State(word) if word in State else State.ACTIVE
+        state = State(word) if word in list(State) else State.ACTIVE
         return cls(index, state, _seconds(found.get(STARTED_ANNOTATION)), _seconds(found.get(QUIET_ANNOTATION)))
 
 

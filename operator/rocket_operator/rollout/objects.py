@@ -23,17 +23,17 @@ def apply(view: View) -> Iterator[Step]:
     """Whatever is not there, or is not as it shall be."""
     for manifest in view.desired:
         live = view.live(manifest["kind"], manifest["metadata"]["name"])
+        wanted = stamped(manifest)
         if live is not None and manifest["kind"] == "StatefulSet":
             yield from grow(view, manifest, live)
-            manifest = _with_live_volumes(manifest, live)
-        if step := apply_step(manifest, live):
+            wanted = _with_live_volumes(wanted, live)
+        if step := apply_step(wanted, live):
             yield step
 
 
-def apply_step(manifest: Manifest, live: Manifest | None) -> Apply | None:
-    """The step that makes an object what the manifest says; None where it is."""
-    wanted = stamped(manifest)
-    name = f"{manifest['kind']} {manifest['metadata']['name']}"
+def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
+    """The step that makes an object what a stamped manifest says; None where it is."""
+    name = f"{wanted['kind']} {wanted['metadata']['name']}"
     if live is None:
         return Apply(f"making {name}", wanted, reason="Created")
     if live["metadata"].get("deletionTimestamp"):

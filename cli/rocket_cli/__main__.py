@@ -12,6 +12,7 @@ app.command()(up.run)
 app.command()(up.demo)
 app.command()(messages.send)
 app.command()(messages.consume)
+app.command()(messages.check)
 app.add_typer(topics.app, name="topic")
 app.command()(status.status)
 

@@ -13,6 +13,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from rocket_cli import tutorial
 from rocket_cli.console import NAMESRV, Namesrv, out, refusing
 from rocket_client import FromWhere, Message, Producer, PushConsumer, ReceivedMessage
 
@@ -73,6 +74,13 @@ async def _consume(consumer: PushConsumer, subscription: tuple[str, str], count:
             printed += 1
             if printed == count:
                 break
+
+
+def check(namesrv: Namesrv = NAMESRV) -> None:
+    """Send ten messages through a cluster and consume them; the exit status is 0 only if each came exactly once."""
+    with refusing():
+        whole = asyncio.run(tutorial.play(namesrv, lambda line: out.print(line, markup=False, soft_wrap=True)))
+    raise typer.Exit(0 if whole else 1)
 
 
 def text_line(message: ReceivedMessage) -> str:

@@ -20,7 +20,7 @@ from rocket_operator.conditions import Problem
 from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.problems import InvalidManifest
 from rocket_operator.rollout.cluster import next_step
-from rocket_operator.rollout.steps import Step, Wait
+from rocket_operator.rollout.steps import Patch, Step, Wait
 from rocket_operator.spec import KIND, ClusterSpec
 from rocket_operator.status import Look, status
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 import socket
+import sys
 from importlib.metadata import version
 from typing import Annotated
 
@@ -58,8 +59,11 @@ def run(
         resync=resync_seconds,
         http_port=http_port,
     )
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_serve(settings))
+    try:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(_serve(settings))
+    except OSError as error:
+        sys.exit(f"rocket-operator cannot start: {error}")
 
 
 async def _serve(settings: Settings) -> None:
@@ -74,7 +78,9 @@ async def _serve(settings: Settings) -> None:
 
 
 def main() -> None:
-    typer.run(run)
+    app = typer.Typer(pretty_exceptions_enable=False, add_completion=False)
+    app.command()(run)
+    app()
 
 
 if __name__ == "__main__":

@@ -72,9 +72,12 @@ def settings(namespaces: Collection[str]) -> kopf.OperatorSettings:
     return found
 
 
-async def watch(handlers: kopf.OperatorRegistry, namespaces: Collection[str], stop: asyncio.Event) -> None:
-    """Watches until `stop` is set."""
+async def watch(
+    handlers: kopf.OperatorRegistry, namespaces: Collection[str], instance: str, stop: asyncio.Event
+) -> None:
+    """Watches until `stop` is set. Without an `instance`, kopf would ask for the user's name: a container has none."""
     await kopf.operator(
+        identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         registry=handlers,
         settings=settings(namespaces),
         standalone=True,

@@ -83,8 +83,9 @@ class Operator:
         self._leads = True
         self.metrics.leads.set(1)
         stop_watching = asyncio.Event()
+        registry = handlers.registry(self._queue.wake, self._seen)
         watching = asyncio.create_task(
-            handlers.watch(handlers.registry(self._queue.wake, self._seen), self._settings.namespaces, stop_watching)
+            handlers.watch(registry, self._settings.namespaces, self._settings.instance, stop_watching)
         )
         over = [watching, asyncio.create_task(stop.wait())]
         if leader is not None:

@@ -18,7 +18,7 @@ IMAGE_TAG ?= $(VERSION)
 IMAGES := broker namesrv operator
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop faults bench bench-compare images lock clean
+.PHONY: help run demo test check format interop faults e2e bench bench-compare images lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,8 @@ demo: $(VENV)/ready  ## the same, then stop; fails unless all ten messages came 
 	$(BIN)/rocketctl demo examples/quickstart/cluster.yaml
 
 test: $(VENV)/ready  ## every test that needs only Python
-	$(BIN)/python -m pytest -m "not slow and not interop" tests
-	@echo "left out: real Java, Go and C++ clients (make interop), long fault runs (make faults)"
+	$(BIN)/python -m pytest -m "not slow and not interop and not e2e" tests
+	@echo "left out: real Java, Go and C++ clients (make interop), long fault runs (make faults), a real Kubernetes (make e2e)"
 
 check: $(VENV)/ready  ## format, lint, types, import contracts, unit tests
 	$(BIN)/ruff format --check $(SOURCES)
@@ -49,6 +49,9 @@ interop: $(VENV)/ready  ## official Java, Go and C++ clients against a cluster o
 
 faults: $(VENV)/ready  ## the long fault runs: kill -9, full disk, cut logs
 	$(BIN)/python -m pytest -m slow --timeout 600 tests
+
+e2e: $(VENV)/ready  ## the operator on a real Kubernetes with a real node (root, Go, buildah; builds what is missing)
+	$(BIN)/python -m pytest -m e2e -v tests/e2e
 
 bench: $(VENV)/ready  ## throughput, latency, CPU and memory of the broker; prints a table, writes .build/bench
 	$(BIN)/python benchmarks/run.py

@@ -1,7 +1,7 @@
 """One real cluster and one operator, installed from the chart, for all tests; each test has a namespace of its own.
 
-E2E_STATE=DIR uses a cluster that runs already (tests/kubernetes/cluster.py --state DIR), which is kind to whoever writes
-tests; its operator is replaced by the checkout's.
+E2E_STATE=DIR uses a cluster that runs already (tests/kubernetes/cluster.py --state DIR), which is kind to whoever
+writes tests; its operator is replaced by the checkout's.
 """
 
 from __future__ import annotations

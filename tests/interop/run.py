@@ -119,6 +119,8 @@ async def run_suite(arguments: argparse.Namespace, console: Console) -> list[Res
     # Whoever plays "mixed" needs all the others.
     needed = clients if any(scenario == "mixed" for _, scenario in wanted) else [client for client, _ in wanted]
     usable, problems = await prepare(list(dict.fromkeys(needed)), console)
+    if arguments.build_only:
+        return [Result(name, "build", *problem) for name, problem in problems.items()]
     async with AsyncExitStack() as stack:
         if arguments.up:
             await stack.enter_async_context(cluster.started(arguments.up, arguments.namesrv))
@@ -143,6 +145,7 @@ def main() -> int:
         help="start a cluster, and stop it at the end (default: the quickstart's)",
     )
     parser.add_argument("--only", action="append", default=[], help="client, scenario or client:scenario; repeatable")
+    parser.add_argument("--build-only", action="store_true", help="build what is chosen, and play nothing")
     parser.add_argument("--json", type=Path, help="write results and everything that was said to this file")
     arguments = parser.parse_args()
     # Reasons are sentences: without a terminal the table is made wide enough for them.

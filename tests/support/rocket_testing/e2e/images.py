@@ -44,8 +44,8 @@ def _build() -> None:
     _run(str(PROJECT / "tests" / "kubernetes" / "base-images.sh"))
     flags = "--layers --isolation chroot --volume /etc/ssl/certs:/etc/ssl/certs:ro"
     _run(
-        "make", "images", "BUILDER=buildah", "BASE_IMAGE=localhost/python-run:1", "BUILD_IMAGE=localhost/python-build:1",
-        f"BUILD_FLAGS={flags}", f"IMAGE_PREFIX={PREFIX}", f"IMAGE_TAG={tag()}",
+        "make", "images", "BUILDER=buildah", "BASE_IMAGE=localhost/python-run:1",
+        "BUILD_IMAGE=localhost/python-build:1", f"BUILD_FLAGS={flags}", f"IMAGE_PREFIX={PREFIX}", f"IMAGE_TAG={tag()}",
     )  # fmt: skip
 
 

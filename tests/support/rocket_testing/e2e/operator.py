@@ -26,8 +26,10 @@ class Operator:
         """helm upgrade --install, with this checkout's images; `values` as in --set."""
         tag = images.tag()
         options = [
-            f"image.repository={images.PREFIX}/rocket-operator", f"image.tag={tag}",
-            f"brokers.image={images.PREFIX}/rocket-broker:{tag}", f"nameServers.image={images.PREFIX}/rocket-namesrv:{tag}",
+            f"image.repository={images.PREFIX}/rocket-operator",
+            f"image.tag={tag}",
+            f"brokers.image={images.PREFIX}/rocket-broker:{tag}",
+            f"nameServers.image={images.PREFIX}/rocket-namesrv:{tag}",
             *values,
         ]  # fmt: skip
         return self.kubernetes.helm(

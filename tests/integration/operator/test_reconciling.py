@@ -286,9 +286,9 @@ async def test_an_object_that_somebody_always_changes_back_is_told_and_not_fough
     await b.until_stable()
 
     def meddle(event: str, one: dict[str, Any]) -> None:
-        if one["kind"] == "Service" and one["metadata"]["name"] == "orders-namesrv" and event == "MODIFIED":
-            if one["spec"].get("type") != "NodePort":
-                b.store.patch(("Service", "default", "orders-namesrv"), {"spec": {"type": "NodePort"}})
+        is_it = one["kind"] == "Service" and one["metadata"]["name"] == "orders-namesrv" and event == "MODIFIED"
+        if is_it and one["spec"].get("type") != "NodePort":
+            b.store.patch(("Service", "default", "orders-namesrv"), {"spec": {"type": "NodePort"}})
 
     b.store.on_change.append(meddle)
     b.store.patch(("Service", "default", "orders-namesrv"), {"spec": {"type": "NodePort"}})

@@ -15,6 +15,7 @@ from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.broker import wanted_settings
 from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, Unregister
 from rocket_operator.rollout.view import Blocker, Broker, Pod, View
+from rocket_testing.kubernetes.faults import Faults
 from rocket_testing.kubernetes.store import Store
 from rocket_wire.bodies.groups import SubscriptionGroupConfig
 from rocket_wire.bodies.topics import TopicConfig
@@ -32,7 +33,7 @@ class Data:
 class FakeBrokers:
     """Stands where `WireBrokers` does."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, faults: Faults) -> None:
         self.groups: defaultdict[int, Data] = defaultdict(Data)
         self.behind = 0
         #: Pods whose broker does not answer, and keys that brokers refuse.
@@ -42,6 +43,7 @@ class FakeBrokers:
         self.stale_routes: set[str] = set()
         self.told: list[str] = []
         self._store = store
+        self._faults = faults
         self._settings: dict[str, dict[str, str]] = {}
 
     async def observe(self, view: View, needs: Needs) -> Mapping[str, Broker]:
@@ -71,7 +73,13 @@ class FakeBrokers:
         return {server.name: frozenset(names | self.stale_routes) for server in servers}
 
     async def act(self, step: BrokerStep) -> None:
+        if self._faults.is_cut:
+            raise Refused("the operator is dead")
+        self._act(step)
         self.told.append(step.why)
+        self._faults.writes.append(f"TELL {step.target}")
+
+    def _act(self, step: BrokerStep) -> None:
         match step:
             case Configure():
                 if refused := self.refused & step.settings.keys():

@@ -35,7 +35,7 @@ class Bench:
     def __init__(self, kubernetes: Kubernetes, api: Api) -> None:
         self.kubernetes = kubernetes
         self.store = kubernetes.store
-        self.brokers = FakeBrokers(kubernetes.store)
+        self.brokers = FakeBrokers(kubernetes.store, kubernetes.faults)
         self.now = 1_000_000.0
         self._api = api
         self.restart()

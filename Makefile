@@ -21,7 +21,7 @@ IMAGES := broker namesrv operator
 .PHONY: help run demo test check format interop faults e2e bench bench-compare images lock clean
 
 help:  ## list the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 run: $(VENV)/ready  ## start the quickstart cluster, show ten messages through it, stay up until Ctrl-C
 	$(BIN)/rocketctl run examples/quickstart/cluster.yaml

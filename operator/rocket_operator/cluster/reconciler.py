@@ -100,7 +100,7 @@ class Reconciler:
         except Refused as error:
             problem, retry = Problem("RejectedByBroker", str(error)), True
         if problem is not None:
-            await self._report(cluster, problem, retry)
+            await self._report(cluster, problem)
         if view is None:
             return Outcome(problem=problem, retry=True, retry_after=delay)
         return await self._say(Look(view, step, done, problem, self._defaults.version), body, retry, delay, clock)
@@ -127,10 +127,9 @@ class Reconciler:
         }
         await self._api.apply(manifest, "status", STATUS_MANAGER)
 
-    async def _report(self, cluster: Cluster, problem: Problem, passing: bool) -> None:
-        level = logging.WARNING if passing else logging.ERROR
+    async def _report(self, cluster: Cluster, problem: Problem) -> None:
         where = {"namespace": cluster.namespace, "cluster": cluster.name, "reason": problem.reason}
-        log.log(level, "%s/%s: %s", cluster.namespace, cluster.name, problem.message, extra=where)
+        log.warning("%s/%s: %s", cluster.namespace, cluster.name, problem.message, extra=where)
         await self._events.tell(cluster, problem.reason, problem.message, is_warning=True)
 
     async def _invalid(self, body: Manifest, error: InvalidManifest) -> Outcome:

@@ -34,6 +34,7 @@ def name_server_settings(cluster: Cluster, expected: Sequence[str]) -> dict[str,
         "metricsPromExporterPort": str(HTTP_PORT),
         "metricsPromExporterHost": "0.0.0.0",
         "expectedBrokers": ";".join(expected),
+        "deleteTopicWithBrokerRegistration": "true",  # a topic that is deleted on its brokers leaves the routes, too
     } | settings.name_server_settings(cluster.spec)
 
 

@@ -68,12 +68,16 @@ def run(
 
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    def listen() -> None:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            asyncio.get_running_loop().add_signal_handler(number, stop.set)
+
+    listen()
     watched = ", ".join(settings.namespaces) or "all namespaces"
     log.info("rocket-operator %s starts, for %s", settings.images.version, watched)
     async with Api(await Api.configuration()) as api, WireBrokers() as brokers:
-        await Operator(settings, api, brokers).run(stop)
+        await Operator(settings, api, brokers, listen).run(stop)
     log.info("rocket-operator stopped")
 
 

@@ -73,9 +73,16 @@ def settings(namespaces: Collection[str]) -> kopf.OperatorSettings:
 
 
 async def watch(
-    handlers: kopf.OperatorRegistry, namespaces: Collection[str], instance: str, stop: asyncio.Event
+    handlers: kopf.OperatorRegistry,
+    namespaces: Collection[str],
+    instance: str,
+    stop: asyncio.Event,
+    started: asyncio.Event,
 ) -> None:
-    """Watches until `stop` is set. Without an `instance`, kopf would ask for the user's name: a container has none."""
+    """Watches until `stop` is set. `started` is set when it does, and has taken the process's signals for itself.
+
+    Without an `instance`, kopf would ask for the user's name: a container has none.
+    """
     await kopf.operator(
         identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
         registry=handlers,
@@ -84,4 +91,5 @@ async def watch(
         clusterwide=not namespaces,
         namespaces=namespaces,
         stop_flag=stop,
+        ready_flag=started,
     )

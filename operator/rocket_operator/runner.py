@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Collection, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,8 +52,12 @@ class Settings:
 class Operator:
     """One operator's process."""
 
-    def __init__(self, settings: Settings, api: Api, brokers: Brokers) -> None:
+    def __init__(
+        self, settings: Settings, api: Api, brokers: Brokers, listen: Callable[[], None] = lambda: None
+    ) -> None:
+        """`listen` has the process's signals lead to a stop; it is called once kopf, which takes them, has started."""
         self._settings = settings
+        self._listen = listen
         self._api = api
         self.metrics = Metrics()
         events = Events(api, settings.instance)
@@ -82,11 +86,12 @@ class Operator:
     async def _lead(self, stop: asyncio.Event, leader: Leader | None = None) -> None:
         self._leads = True
         self.metrics.leads.set(1)
-        stop_watching = asyncio.Event()
+        stop_watching, started = asyncio.Event(), asyncio.Event()
         registry = handlers.registry(self._queue.wake, self._seen)
         watching = asyncio.create_task(
-            handlers.watch(registry, self._settings.namespaces, self._settings.instance, stop_watching)
+            handlers.watch(registry, self._settings.namespaces, self._settings.instance, stop_watching, started)
         )
+        started_task = asyncio.create_task(self._listen_again(started))
         over = [watching, asyncio.create_task(stop.wait())]
         if leader is not None:
             over.append(asyncio.create_task(leader.lost()))
@@ -96,13 +101,17 @@ class Operator:
             self._leads = False
             self.metrics.leads.set(0)
             stop_watching.set()
-            for task in over[1:]:
+            for task in (*over[1:], started_task):
                 task.cancel()
             await self._queue.stop()
             if leader is not None:
                 await leader.release()
-        await asyncio.gather(*over[1:], return_exceptions=True)
+        await asyncio.gather(*over[1:], started_task, return_exceptions=True)
         await watching
+
+    async def _listen_again(self, started: asyncio.Event) -> None:
+        await started.wait()
+        self._listen()
 
     async def _look(self, key: Key) -> Outcome:
         return await self._reconciler.reconcile(*key, time.time)

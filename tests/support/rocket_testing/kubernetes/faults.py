@@ -12,6 +12,8 @@ class Faults:
 
     answers: list[int] = field(default_factory=list)
     last_write: int | None = None
+    is_deaf: bool = False
+    """No watch hears anything any more, and none is told so."""
     writes: list[str] = field(default_factory=list)
     """Every write so far, such as "PATCH StatefulSet orders-broker-0"."""
 

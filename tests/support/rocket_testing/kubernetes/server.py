@@ -13,12 +13,18 @@ from aiohttp import web
 
 from kubernetes.aio.client import Configuration
 from rocket_operator.cluster.kinds import KINDS, Kind
+from rocket_testing.kubernetes import discovery
 from rocket_testing.kubernetes.faults import Faults
 from rocket_testing.kubernetes.refusals import Refusal, not_found
 from rocket_testing.kubernetes.store import Store, matches
 from rocket_testing.kubernetes.workloads import Node
 
-_BY_PLACE = {(kind.group, kind.version, kind.plural): kind for kind in KINDS.values()}
+#: Besides what the operator reads and writes: kopf will not watch where these do not exist.
+_KOPFS = (
+    Kind("Namespace", "", "v1", "namespaces", namespaced=False),
+    Kind("CustomResourceDefinition", "apiextensions.k8s.io", "v1", "customresourcedefinitions", namespaced=False),
+)
+_BY_PLACE = {(kind.group, kind.version, kind.plural): kind for kind in (*KINDS.values(), *_KOPFS)}
 
 
 class Kubernetes:
@@ -60,8 +66,12 @@ class Kubernetes:
         if self.faults.is_cut:
             return web.json_response({}, status=503)
         try:
+            if (found := discovery.answer(request.path, self._kinds())) is not None:
+                return web.json_response(found)
             kind, namespace, name, subresource = self._place(request.path)
             if request.method == "GET" and request.query.get("watch"):
+                if self.faults.is_deaf:
+                    return web.json_response({}, status=503)
                 return await self._watch(request, kind, namespace)
             if request.method == "GET":
                 return web.json_response(self._read(request, kind, namespace, name))
@@ -74,6 +84,9 @@ class Kubernetes:
         except Refusal as refusal:
             headers = {"Retry-After": "1"} if refusal.code == 429 else {}
             return web.json_response(refusal.status(), status=refusal.code, headers=headers)
+
+    def _kinds(self) -> list[Kind]:
+        return [kind for kind in _BY_PLACE.values() if kind.name not in self._without]
 
     def _place(self, path: str) -> tuple[Kind, str, str, str]:
         words = path.strip("/").split("/")
@@ -124,6 +137,8 @@ class Kubernetes:
             with contextlib.suppress(ConnectionResetError):
                 while True:
                     event, one = await queue.get()
+                    if self.faults.is_deaf:
+                        continue
                     mine = one["kind"] == kind.name and namespace in ("", one["metadata"].get("namespace", ""))
                     if mine and matches(one, request.query.get("labelSelector", "")):
                         await response.write(json.dumps({"type": event, "object": one}).encode() + b"\n")

@@ -1,0 +1,185 @@
+"""The operator as it runs: it leads, watches by kopf, reconciles, and tells of itself over HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+import yaml
+
+from rocket_operator.cluster.api import Api
+from rocket_operator.cluster.leader import Leader, Timing
+from rocket_operator.runner import LEASE, Operator, Settings
+from rocket_testing.fake_brokers import FakeBrokers
+from rocket_testing.kubernetes import Kubernetes
+from rocket_testing.operator_bench import IMAGES, Bench
+from rocket_testing.waiting import eventually
+
+QUICK = Timing(duration=1.0, renew=0.7, retry=0.05)
+SETTINGS = Settings(IMAGES, namespaces=("default",), resync=1000, http_host="127.0.0.1", http_port=0, timing=QUICK)
+
+Start = Callable[..., object]
+
+
+@pytest.fixture
+async def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kubernetes]:
+    async with Kubernetes() as found:
+        config = {
+            "clusters": [{"name": "c", "cluster": {"server": found.url}}],
+            "users": [{"name": "u", "user": {}}],
+            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
+            "current-context": "x",
+        }
+        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
+        yield found
+
+
+@asynccontextmanager
+async def running(kubernetes: Kubernetes, settings: Settings = SETTINGS) -> AsyncIterator[Operator]:
+    stop = asyncio.Event()
+    async with Api(kubernetes.configuration) as api:
+        operator = Operator(settings, api, FakeBrokers(kubernetes.store, kubernetes.faults))
+        task = asyncio.create_task(operator.run(stop))
+        try:
+            yield operator
+        finally:
+            stop.set()
+            await task
+
+
+def make(kubernetes: Kubernetes, name: str = "orders") -> None:
+    kubernetes.store.create({
+        "apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster",
+        "metadata": {"name": name, "namespace": "default"}, "spec": {},
+    })  # fmt: skip
+
+
+def is_stable(kubernetes: Kubernetes, name: str = "orders") -> bool:
+    body = kubernetes.store.get("RocketCluster", "default", name) or {}
+    found = {each["type"]: each for each in body.get("status", {}).get("conditions", [])}
+    is_current = found.get("Stable", {}).get("observedGeneration") == body.get("metadata", {}).get("generation")
+    return is_current and found["Stable"]["status"] == "True"
+
+
+async def get(operator: Operator, path: str) -> tuple[int, str]:
+    timeout = aiohttp.ClientTimeout(total=10)
+    url = f"http://127.0.0.1:{operator.http_port}{path}"
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
+        return response.status, await response.text()
+
+
+async def test_whatever_happens_to_a_cluster_or_its_children_wakes_the_operator(kubernetes: Kubernetes) -> None:
+    async with running(kubernetes):
+        make(kubernetes)
+        await eventually(lambda: is_stable(kubernetes))
+        kubernetes.store.delete(("Service", "default", "orders-namesrv"))
+        await eventually(lambda: kubernetes.store.get("Service", "default", "orders-namesrv"))
+        kubernetes.store.patch(("RocketCluster", "default", "orders"), {"spec": {"broker": {"groups": 2}}})
+        await eventually(lambda: is_stable(kubernetes))
+        assert kubernetes.store.get("StatefulSet", "default", "orders-broker-1") is not None
+
+
+async def test_no_finalizer_and_no_annotation_is_put_on_a_resource(kubernetes: Kubernetes) -> None:
+    async with running(kubernetes):
+        make(kubernetes)
+        await eventually(lambda: is_stable(kubernetes))
+    body = kubernetes.store.get("RocketCluster", "default", "orders")
+    assert body is not None
+    assert not body["metadata"].get("finalizers")
+    assert not body["metadata"].get("annotations")
+
+
+async def test_watches_that_hear_nothing_cost_no_more_than_a_resync(kubernetes: Kubernetes) -> None:
+    async with running(kubernetes, replace(SETTINGS, resync=0.3)):
+        make(kubernetes)
+        await eventually(lambda: is_stable(kubernetes))
+        kubernetes.faults.is_deaf = True
+        kubernetes.store.delete(("Service", "default", "orders-namesrv"))
+        await eventually(lambda: kubernetes.store.get("Service", "default", "orders-namesrv"))
+
+
+async def test_the_second_operator_stands_by_and_takes_over_at_once_when_the_first_stops(
+    kubernetes: Kubernetes,
+) -> None:
+    first, second = (replace(SETTINGS, instance=name, lease_namespace="default") for name in ("first", "second"))
+    async with running(kubernetes, second) as standing_by:
+        async with running(kubernetes, first):
+            lease = await eventually(lambda: kubernetes.store.get("Lease", "default", LEASE))
+            leader = lease["spec"]["holderIdentity"]
+            make(kubernetes)
+            await eventually(lambda: is_stable(kubernetes))
+            if leader == "first":
+                assert (await get(standing_by, "/readyz"))[1].startswith("standing by")
+        make(kubernetes, "billing")
+        await eventually(lambda: is_stable(kubernetes, "billing"))
+
+
+async def test_a_leader_that_died_is_outwaited_and_not_a_moment_less(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        dead = Leader(api, "default", LEASE, "dead", QUICK)
+        await dead.acquired()
+        heir = Leader(api, "default", LEASE, "heir", QUICK)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(QUICK.duration * 0.8):
+                await heir.acquired()
+        async with asyncio.timeout(10):
+            await heir.acquired()
+        async with asyncio.timeout(10):
+            await dead.lost()
+
+
+async def test_a_leader_that_cannot_renew_gives_up_before_another_may_lead(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        leader = Leader(api, "default", LEASE, "first", QUICK)
+        await leader.acquired()
+        kubernetes.faults.answers = [500] * 1000
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with asyncio.timeout(10):
+            await leader.lost()
+        assert loop.time() - begun < QUICK.duration + 1
+
+
+async def test_the_operator_tells_of_itself_and_of_its_clusters(kubernetes: Kubernetes) -> None:
+    async with running(kubernetes) as operator:
+        make(kubernetes)
+        await eventually(lambda: is_stable(kubernetes))
+        assert (await get(operator, "/healthz"))[0] == 200
+        assert await get(operator, "/readyz") == (200, "leading\n")
+
+        async def metrics() -> str:
+            return (await get(operator, "/metrics"))[1]
+
+        lines = (await metrics()).splitlines()
+        assert "rocket_operator_leader 1.0" in lines
+        assert 'rocket_cluster_condition{name="orders",namespace="default",status="True",type="Stable"} 1.0' in lines
+        assert 'rocket_cluster_groups{name="orders",namespace="default",state="Active"} 1.0' in lines
+        for name in (
+            'rocket_operator_reconcile_total{result="success"}', "rocket_operator_reconcile_duration_seconds_count",
+            "rocket_operator_reconcile_last_success_timestamp", "rocket_operator_watch_last_event_timestamp",
+        ):  # fmt: skip
+            assert any(line.startswith(name) and not line.endswith(" 0.0") for line in lines), name
+        kubernetes.store.delete(("RocketCluster", "default", "orders"))
+
+        async def is_forgotten() -> bool:
+            return "orders" not in await metrics()
+
+        await eventually(is_forgotten)
+
+
+async def test_monitors_and_rules_are_made_where_their_kinds_exist() -> None:
+    async with Kubernetes(without=frozenset()) as kubernetes, Api(kubernetes.configuration) as api:
+        b = Bench(kubernetes, api)
+        b.make()
+        await b.until_stable()
+        assert b.names("PodMonitor") == ["orders"]
+        assert b.names("PrometheusRule") == ["orders"]
+        b.edit(monitoring={"podMonitor": "Disabled"})
+        await b.until_stable()
+        assert b.names("PodMonitor") == []

@@ -18,7 +18,7 @@ IMAGE_TAG ?= $(VERSION)
 IMAGES := broker namesrv operator
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop faults e2e bench bench-compare images lock clean
+.PHONY: help run demo test check format interop crash-matrix chart faults e2e bench bench-compare images lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,7 +30,7 @@ demo: $(VENV)/ready  ## the same, then stop; fails unless all ten messages came 
 	$(BIN)/rocketctl demo examples/quickstart/cluster.yaml
 
 test: $(VENV)/ready  ## every test that needs only Python
-	$(BIN)/python -m pytest -m "not slow and not interop and not e2e" tests
+	$(BIN)/python -m pytest -m "not slow and not interop and not e2e and not chart" tests
 	@echo "left out: real Java, Go and C++ clients (make interop), long fault runs (make faults), a real Kubernetes (make e2e)"
 
 check: $(VENV)/ready  ## format, lint, types, import contracts, unit tests
@@ -47,8 +47,14 @@ format: $(VENV)/ready  ## rewrite the sources in the project's format
 interop: $(VENV)/ready  ## official Java, Go and C++ clients against a cluster of ours
 	$(BIN)/python tests/interop/run.py --up
 
+crash-matrix: $(VENV)/ready  ## the operator killed after each of its writes, in every scenario
+	$(BIN)/python -m pytest -m slow --timeout 900 tests/integration/operator
+
+chart: $(VENV)/ready  ## the Helm chart against a real API server (Go; builds what is missing)
+	$(BIN)/python -m pytest -m chart tests/integration/chart
+
 faults: $(VENV)/ready  ## the long fault runs: kill -9, full disk, cut logs
-	$(BIN)/python -m pytest -m slow --timeout 600 tests
+	$(BIN)/python -m pytest -m slow --timeout 900 tests
 
 e2e: $(VENV)/ready  ## the operator on a real Kubernetes with a real node (root, Go, buildah; builds what is missing)
 	$(BIN)/python -m pytest -m e2e -v tests/e2e

@@ -50,7 +50,7 @@ def run(
     if log_format not in logs.FORMATS or log_level not in logs.LEVELS:
         raise typer.BadParameter(f"--log-format is one of {logs.FORMATS}, --log-level one of {logs.LEVELS}")
     logs.configure(log_format, log_level)
-    logging.getLogger("kopf").setLevel(logging.WARNING)  # it tells of every event that it passes on
+    logging.getLogger("kopf").setLevel(logging.ERROR)  # it tells of every event that it passes on
     settings = Settings(
         images=Images(broker_image, namesrv_image, version("rocketcluster")),
         namespaces=tuple(namespace or ()),
@@ -68,16 +68,12 @@ def run(
 
 async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
-
-    def listen() -> None:
-        for number in (signal.SIGTERM, signal.SIGINT):
-            asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-    listen()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watched = ", ".join(settings.namespaces) or "all namespaces"
     log.info("rocket-operator %s starts, for %s", settings.images.version, watched)
     async with Api(await Api.configuration()) as api, WireBrokers() as brokers:
-        await Operator(settings, api, brokers, listen).run(stop)
+        await Operator(settings, api, brokers).run(stop)
     log.info("rocket-operator stopped")
 
 

@@ -7,6 +7,7 @@ costs one resync period, since every look lists everything by itself.
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Collection
 from typing import Any
 
@@ -26,7 +27,10 @@ _CHILDREN = (
 
 
 def registry(wake: Wake, seen: Seen) -> kopf.OperatorRegistry:
-    """What is watched. `wake` is called with the namespace and name of the cluster; `seen` at every event."""
+    """What is watched. `wake` is called with the namespace and name of the cluster; `seen` at every event.
+
+    Both are called in the thread that watches.
+    """
     handlers = kopf.OperatorRegistry()
 
     async def cluster(namespace: str | None, name: str | None, **_: Any) -> None:
@@ -68,28 +72,26 @@ def settings(namespaces: Collection[str]) -> kopf.OperatorSettings:
     found.watching.server_timeout = 600
     found.watching.client_timeout = 660
     found.watching.connect_timeout = 30
+    found.queueing.idle_timeout = 0.5  # handlers only wake the queue: there is nothing to wait for at a stop
+    found.queueing.exit_timeout = 0.5
     found.scanning.disabled = bool(namespaces)  # what is cluster-wide may not be seen from within namespaces
     return found
 
 
-async def watch(
-    handlers: kopf.OperatorRegistry,
-    namespaces: Collection[str],
-    instance: str,
-    stop: asyncio.Event,
-    started: asyncio.Event,
-) -> None:
-    """Watches until `stop` is set. `started` is set when it does, and has taken the process's signals for itself.
+def watch(handlers: kopf.OperatorRegistry, namespaces: Collection[str], instance: str, stop: threading.Event) -> None:
+    """Watches until `stop` is set; for a thread of its own.
 
-    Without an `instance`, kopf would ask for the user's name: a container has none.
+    kopf takes the signals of a main thread, and at its end cancels every task of its loop: ours are in another one.
+    Without an `instance` it would ask for the user's name: a container has none.
     """
-    await kopf.operator(
-        identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
-        registry=handlers,
-        settings=settings(namespaces),
-        standalone=True,
-        clusterwide=not namespaces,
-        namespaces=namespaces,
-        stop_flag=stop,
-        ready_flag=started,
+    asyncio.run(
+        kopf.operator(
+            identity=instance,  # type: ignore[arg-type]  # a NewType of str that kopf does not export
+            registry=handlers,
+            settings=settings(namespaces),
+            standalone=True,
+            clusterwide=not namespaces,
+            namespaces=namespaces,
+            stop_flag=stop,
+        )
     )

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
-from collections.abc import Callable, Collection, Coroutine
+from collections.abc import Collection, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -52,12 +53,8 @@ class Settings:
 class Operator:
     """One operator's process."""
 
-    def __init__(
-        self, settings: Settings, api: Api, brokers: Brokers, listen: Callable[[], None] = lambda: None
-    ) -> None:
-        """`listen` has the process's signals lead to a stop; it is called once kopf, which takes them, has started."""
+    def __init__(self, settings: Settings, api: Api, brokers: Brokers) -> None:
         self._settings = settings
-        self._listen = listen
         self._api = api
         self.metrics = Metrics()
         events = Events(api, settings.instance)
@@ -86,12 +83,8 @@ class Operator:
     async def _lead(self, stop: asyncio.Event, leader: Leader | None = None) -> None:
         self._leads = True
         self.metrics.leads.set(1)
-        stop_watching, started = asyncio.Event(), asyncio.Event()
-        registry = handlers.registry(self._queue.wake, self._seen)
-        watching = asyncio.create_task(
-            handlers.watch(registry, self._settings.namespaces, self._settings.instance, stop_watching, started)
-        )
-        started_task = asyncio.create_task(self._listen_again(started))
+        stop_watching = threading.Event()
+        watching = asyncio.create_task(self._watch(stop_watching))
         over = [watching, asyncio.create_task(stop.wait())]
         if leader is not None:
             over.append(asyncio.create_task(leader.lost()))
@@ -101,17 +94,22 @@ class Operator:
             self._leads = False
             self.metrics.leads.set(0)
             stop_watching.set()
-            for task in (*over[1:], started_task):
+            for task in over[1:]:
                 task.cancel()
             await self._queue.stop()
             if leader is not None:
                 await leader.release()
-        await asyncio.gather(*over[1:], started_task, return_exceptions=True)
+        await asyncio.gather(*over[1:], return_exceptions=True)
         await watching
 
-    async def _listen_again(self, started: asyncio.Event) -> None:
-        await started.wait()
-        self._listen()
+    async def _watch(self, stop: threading.Event) -> None:
+        loop = asyncio.get_running_loop()
+
+        def wake(key: Key) -> None:
+            loop.call_soon_threadsafe(self._queue.wake, key)
+
+        registry = handlers.registry(wake, self._seen)
+        await asyncio.to_thread(handlers.watch, registry, self._settings.namespaces, self._settings.instance, stop)
 
     async def _look(self, key: Key) -> Outcome:
         return await self._reconciler.reconcile(*key, time.time)

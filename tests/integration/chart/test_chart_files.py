@@ -1,0 +1,103 @@
+"""What can be said of the chart without helm: its values, rights, alerts, dashboard and kinds."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+CHART = ROOT / "charts" / "rocketcluster"
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def test_the_values_fit_their_schema() -> None:
+    jsonschema.Draft7Validator(SCHEMA).validate(VALUES)
+
+
+def test_the_schema_knows_every_value_and_no_other() -> None:
+    def keys(node: Any, at: str = "") -> set[str]:
+        if not isinstance(node, dict) or not node:
+            return {at}
+        return set().union(*(keys(inner, f"{at}.{key}") for key, inner in node.items()))
+
+    def known(schema: dict[str, Any], at: str = "") -> set[str]:
+        if "properties" not in schema:
+            return {at}
+        assert schema["additionalProperties"] is False, at
+        return set().union(*(known(inner, f"{at}.{key}") for key, inner in schema["properties"].items()))
+
+    described = known(SCHEMA) - {".global"}
+    assert {path for path in described if not any(key.startswith(path) for key in keys(VALUES))} == set()
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"replica": 2}, {"replicas": 0}, {"image": {"tagg": "1"}}, {"watchNamespaces": ["A"]},
+     {"cluster": {"name": "Big"}}, {"logging": {"level": "loud"}}, {"monitoring": {"serviceMonitor": {"interval": "often"}}}],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.Draft7Validator(SCHEMA).validate(values)
+
+
+def test_the_kinds_are_the_operators_own_files() -> None:
+    assert (CHART / "crd-files").resolve() == ROOT / "operator" / "rocket_operator" / "crds"
+
+
+def test_no_right_has_a_wildcard_and_no_pod_is_entered() -> None:
+    for file in (CHART / "templates").glob("*"):
+        if file.is_file():
+            assert not re.search(r"(verbs|resources|apiGroups): *\[[^\]]*\*", file.read_text()), file
+            assert "pods/exec" not in file.read_text()
+            assert "secrets]" not in file.read_text()
+
+
+def metrics() -> set[str]:
+    """Every metric that our processes tell, as its source names it."""
+    sources = ("broker/rocket_broker/metrics.py", "namesrv/rocket_namesrv/metrics.py", "net/rocket_net/http.py",
+               "operator/rocket_operator/cluster/metrics.py")  # fmt: skip
+    text = "".join((ROOT / source).read_text() for source in sources)
+    return set(re.findall(r'"(rocket(?:mq)?_[a-z_]+)"', text))
+
+
+def named_in(text: str) -> set[str]:
+    """The metrics that expressions ask for, without the suffixes of counters and histograms."""
+    found = re.findall(r"rocket(?:mq)?_[a-z_]+", text)
+    return {re.sub(r"_(total|bucket|count|sum)$", "", name) for name in found}
+
+
+def test_dashboard_and_alerts_ask_only_for_metrics_that_exist() -> None:
+    dashboard = json.loads((CHART / "dashboards" / "rocketcluster.json").read_text())
+    asked = " ".join(target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    asked = asked.replace("rocketcluster_dev_cluster", "")
+    rules = yaml.safe_load((CHART / "alerts" / "operator.yaml").read_text())
+    asked += " ".join(rule["expr"] for group in rules["groups"] for rule in group["rules"])
+    asked += (
+        (ROOT / "operator" / "rocket_operator" / "objects" / "monitoring.py")
+        .read_text()
+        .replace("rocket_operator.", "")
+    )
+    wanted = {name for name in named_in(asked) if name not in ("rocket_operator", "rocketmq")}
+    assert wanted
+    assert wanted - metrics() == set()
+
+
+def test_every_alert_has_a_runbook() -> None:
+    sections = {
+        line[3:].strip().lower()
+        for line in (ROOT / "docs" / "runbooks.md").read_text().splitlines()
+        if line.startswith("## ")
+    }
+    rules = yaml.safe_load((CHART / "alerts" / "operator.yaml").read_text())
+    named = [rule["annotations"]["runbook"] for group in rules["groups"] for rule in group["rules"]]
+    source = (ROOT / "operator" / "rocket_operator" / "objects" / "monitoring.py").read_text()
+    named += [f"docs/runbooks.md#{name.lower()}" for name in re.findall(r'_alert\("Rocket(\w+)"', source)]
+    assert len(named) >= 10
+    assert [place for place in named if place.partition("#")[2] not in sections] == []

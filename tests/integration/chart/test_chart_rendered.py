@@ -1,0 +1,88 @@
+"""The chart as helm makes it, held against a real API server that checks it and stores nothing."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+
+from rocket_testing.e2e import kubernetes as real
+from rocket_testing.e2e.kubernetes import BINARIES, FOLDER, CommandFailed, Kubernetes
+
+pytestmark = [pytest.mark.chart, pytest.mark.timeout(240)]
+
+CHART = Path(__file__).resolve().parents[3] / "charts" / "rocketcluster"
+SWITCHES = (
+    "replicas=2", "watchNamespaces={shop,billing}", "cluster.create=true", "monitoring.dashboard.enabled=true",
+    "userRoles.create=false",
+)  # fmt: skip
+
+Helm = Callable[..., str]
+
+
+@pytest.fixture(scope="module")
+def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
+    """An API server without a node."""
+    real.build()
+    state = tmp_path_factory.mktemp("control-plane")
+    command = [sys.executable, str(FOLDER / "control_plane.py"), "--state", str(state), "--bin", str(BINARIES)]
+    log = state.with_suffix(".log")
+    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
+        found = Kubernetes(state)
+        try:
+            found.until(lambda: "KUBECONFIG=" in log.read_text(), 120)
+            (state / "kubeconfig").symlink_to(log.read_text().partition("KUBECONFIG=")[2].split()[0])
+            yield found
+        finally:
+            process.terminate()
+            process.wait(60)
+
+
+def combinations() -> list[tuple[str, ...]]:
+    return [chosen for size in range(len(SWITCHES) + 1) for chosen in itertools.combinations(SWITCHES, size)]
+
+
+def render(kubernetes: Kubernetes, *values: str) -> str:
+    options = [word for value in values for word in ("--set", value)]
+    return kubernetes.helm("template", "demo", str(CHART), "--namespace", "default", *options)
+
+
+def test_helm_finds_no_fault(api_server: Kubernetes) -> None:
+    assert "0 chart(s) failed" in api_server.helm("lint", "--strict", str(CHART))
+
+
+@pytest.mark.parametrize("values", combinations(), ids=lambda chosen: ",".join(chosen) or "plain")
+def test_the_api_server_takes_every_combination(api_server: Kubernetes, values: tuple[str, ...]) -> None:
+    documents = [each for each in yaml.safe_load_all(render(api_server, *values)) if each]
+    for namespace in ("shop", "billing"):
+        api_server.run("sh", "-c", f"kubectl create namespace {namespace} 2>/dev/null || true")
+    text = "---\n".join(yaml.safe_dump(each) for each in documents)
+    api_server.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=text)
+
+
+@pytest.mark.parametrize("value", ["replicas=0", "image.pullPolicy=Sometimes", "cluster.name=Big", "no.such=1"])
+def test_a_value_that_cannot_be_is_refused_by_its_path(api_server: Kubernetes, value: str) -> None:
+    with pytest.raises(CommandFailed, match=value.partition("=")[0].split(".")[-1].split("{")[0] + "|additional"):
+        render(api_server, value)
+
+
+def test_confined_to_namespaces_nothing_is_granted_beyond_them(api_server: Kubernetes) -> None:
+    documents = list(yaml.safe_load_all(render(api_server, "watchNamespaces={shop,billing}", "userRoles.create=false")))
+    kinds = [each["kind"] for each in documents if each]
+    assert "ClusterRole" not in kinds
+    assert "ClusterRoleBinding" not in kinds
+    places = {each["metadata"]["namespace"] for each in documents if each and each["kind"] == "Role"}
+    assert places == {"shop", "billing", "default"}
+
+
+def test_the_kinds_stay_when_the_release_goes(api_server: Kubernetes) -> None:
+    kinds = [
+        each for each in yaml.safe_load_all(render(api_server)) if each and each["kind"] == "CustomResourceDefinition"
+    ]
+    assert len(kinds) == 3
+    assert {each["metadata"]["annotations"]["helm.sh/resource-policy"] for each in kinds} == {"keep"}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+from functools import cache
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[4]
@@ -18,8 +19,9 @@ _SOURCES = (
 )  # fmt: skip
 
 
+@cache
 def tag() -> str:
-    """The tag of what the checkout would give now."""
+    """The tag of what the checkout gave when it was first asked for; what is edited during a run is not in it."""
     digest = hashlib.sha256()
     for pattern in _SOURCES:
         for path in sorted(PROJECT.glob(pattern)):

@@ -180,6 +180,23 @@ def test_the_chart_is_upgraded_and_uninstalled_without_a_word_to_the_cluster(
     assert before.items() <= _pod_uids(kubernetes, namespace).items()
 
 
+def test_an_operator_confined_to_a_namespace_sees_to_that_one_alone(
+    kubernetes: Kubernetes, namespace: str, another_namespace: str, operator: Operator
+) -> None:
+    try:
+        operator.install(f"watchNamespaces={{{namespace}}}")
+        kubernetes.until(lambda: len(operator.pods()) == 1, 60)
+        kubernetes.apply(namespace, cluster("orders", slaves=0))
+        kubernetes.apply(another_namespace, cluster("orders", slaves=0))
+        kubernetes.wait(namespace, "rkt/orders", "Stable")
+        kubernetes.kubectl("scale", "-n", namespace, "rkt/orders", "--replicas=2")
+        kubernetes.wait(namespace, "rkt/orders", "Stable")
+        assert kubernetes.list(another_namespace, "pods") == []
+    finally:
+        operator.install()
+    kubernetes.wait(another_namespace, "rkt/orders", "Stable")
+
+
 def _client_pod(image: str, namesrv: str) -> dict[str, object]:
     security = {"allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}}
     container = {

@@ -14,6 +14,7 @@ import typer
 import uvloop
 
 from rocket_net import logs
+from rocket_operator import handlers
 from rocket_operator.cluster.api import Api
 from rocket_operator.cluster.brokers import WireBrokers
 from rocket_operator.objects.metadata import Images
@@ -50,7 +51,7 @@ def run(
     if log_format not in logs.FORMATS or log_level not in logs.LEVELS:
         raise typer.BadParameter(f"--log-format is one of {logs.FORMATS}, --log-level one of {logs.LEVELS}")
     logs.configure(log_format, log_level)
-    logging.getLogger("kopf").setLevel(logging.ERROR)  # it tells of every event that it passes on
+    handlers.tame_logs()
     settings = Settings(
         images=Images(broker_image, namesrv_image, version("rocketcluster")),
         namespaces=tuple(namespace or ()),

@@ -7,6 +7,7 @@ costs one resync period, since every look lists everything by itself.
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Collection
 from typing import Any
@@ -53,6 +54,18 @@ def registry(wake: Wake, seen: Seen) -> kopf.OperatorRegistry:
     for group, version, plural in _CHILDREN:
         kopf.on.event(group, version, plural, labels={CLUSTER_LABEL: kopf.PRESENT}, registry=handlers)(child)
     return handlers
+
+
+def tame_logs() -> None:
+    """kopf tells of every event that it passes on, and calls it an error when a watch is refused and tried again."""
+
+    def lower(record: logging.LogRecord) -> bool:
+        if record.levelno == logging.ERROR:
+            record.levelno, record.levelname = logging.WARNING, "WARNING"
+        return True
+
+    logging.getLogger("kopf").setLevel(logging.ERROR)
+    logging.getLogger("kopf._cogs.clients.watching").addFilter(lower)
 
 
 def _login(**options: Any) -> kopf.ConnectionInfo | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -12,6 +13,7 @@ import aiohttp
 import pytest
 import yaml
 
+from rocket_operator import handlers
 from rocket_operator.cluster.api import Api
 from rocket_operator.cluster.leader import Leader, Timing
 from rocket_operator.runner import LEASE, Operator, Settings
@@ -93,6 +95,13 @@ async def test_no_finalizer_and_no_annotation_is_put_on_a_resource(kubernetes: K
     assert body is not None
     assert not body["metadata"].get("finalizers")
     assert not body["metadata"].get("annotations")
+
+
+def test_a_watch_that_is_refused_and_tried_again_is_no_error(caplog: pytest.LogCaptureFixture) -> None:
+    handlers.tame_logs()
+    logging.getLogger("kopf._cogs.clients.watching").error("refused")
+    logging.getLogger("kopf.objects").info("an event")
+    assert [(record.levelname, record.message) for record in caplog.records] == [("WARNING", "refused")]
 
 
 async def test_watches_that_hear_nothing_cost_no_more_than_a_resync(kubernetes: Kubernetes) -> None:

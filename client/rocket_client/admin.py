@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import TypeVar
 
+from rocket_client.asking import Asking
 from rocket_client.errors import BrokerError, ClientClosed, InvalidMessage, NoBroker, TopicNotFound
 from rocket_client.incoming import read_message
 from rocket_client.instance import Instance
 from rocket_client.message import ReceivedMessage, retry_topic
 from rocket_client.outgoing import check_group, check_topic
 from rocket_client.routes import MASTER, TEMPLATE_TOPIC, Route
-from rocket_net import properties_file
 from rocket_net.connection import address_text
 from rocket_wire.bodies.body import Body, MessageQueue
 from rocket_wire.bodies.connections import ConsumerConnection, ConsumerRunningInfo, ProducerConnection
@@ -54,7 +54,7 @@ class GroupProgress:
         return sum(queue.broker_offset - queue.consumer_offset for queue in self.queues.values())
 
 
-class Admin:
+class Admin(Asking):
     """Administers the cluster behind some name servers, from one asyncio event loop.
 
     Example:
@@ -69,8 +69,7 @@ class Admin:
 
     def __init__(self, namesrv: str, timeout: float = _TIMEOUT) -> None:
         """`timeout` is for each request, seconds. Raises InvalidMessage for an address list that cannot be right."""
-        self._instance = Instance(namesrv)
-        self._timeout = timeout
+        super().__init__(Instance(namesrv), timeout)
 
     async def __aenter__(self) -> Admin:
         await self.start()
@@ -107,15 +106,6 @@ class Admin:
         if not addresses:
             raise NoBroker(f"no master is registered{f' in cluster {cluster!r}' if cluster else ''}")
         return addresses
-
-    async def broker_config(self, address: str) -> dict[str, str]:
-        """A broker's configuration."""
-        answer = await self._ask(address, RequestCode.GET_BROKER_CONFIG)
-        return {entry.key: entry.value for entry in properties_file.parse(answer.body, address)}
-
-    async def update_broker_config(self, address: str, changes: Mapping[str, str]) -> None:
-        """Changes some keys of a broker's configuration while it runs."""
-        await self._ask(address, RequestCode.UPDATE_BROKER_CONFIG, body=properties_file.text(changes).encode())
 
     async def broker_runtime(self, address: str) -> dict[str, str]:
         """A broker's figures, as text by name."""
@@ -320,15 +310,6 @@ class Admin:
             raise
 
     # -- asking -------------------------------------------------------------------------------------------------
-
-    async def _ask(self, address: str, code: RequestCode, header: Header | None = None, body: bytes = b"") -> Command:
-        return await self._instance.ask(address, request(code, header, body), self._timeout)
-
-    async def _body(self, body_type: type[B], address: str, code: RequestCode, header: Header | None = None) -> B:
-        def read(answer: Command) -> B:
-            return body_type.decode(answer.body)
-
-        return await self._instance.ask_for(address, request(code, header), read, self._timeout)
 
     async def _namesrv_body(self, code: RequestCode, header: Header | None, body_type: type[B]) -> B | None:
         def read(answer: Command) -> B:

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeVar
 
+from rocket_client.asking import Asking
 from rocket_client.errors import ClientClosed
 from rocket_client.instance import Instance
-from rocket_net import properties_file
 from rocket_wire.bodies.body import Body
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
@@ -22,9 +22,7 @@ from rocket_wire.bodies.route import ClusterInfo
 from rocket_wire.bodies.stats import TopicOffset, TopicStatsTable
 from rocket_wire.bodies.topics import CreateTopicListRequestBody, TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.codes import RequestCode
-from rocket_wire.command import Command, request
 from rocket_wire.headers import routes, topics
-from rocket_wire.headers.header import Header
 
 B = TypeVar("B", bound=Body)
 
@@ -60,7 +58,7 @@ class SlaveState:
     in_sync: bool
 
 
-class ServerAdmin:
+class ServerAdmin(Asking):
     """Administers name servers and brokers by address, from one asyncio event loop.
 
     Every method raises NoAnswer or BrokerError where the server does not answer, or refuses.
@@ -74,8 +72,7 @@ class ServerAdmin:
 
     def __init__(self, timeout: float = _TIMEOUT) -> None:
         """`timeout` is for each request, seconds."""
-        self._instance = Instance(None)
-        self._timeout = timeout
+        super().__init__(Instance(None), timeout)
 
     async def __aenter__(self) -> Self:
         if self._instance.is_open:
@@ -89,15 +86,6 @@ class ServerAdmin:
         await self._instance.close()
 
     # -- settings and replication ---------------------------------------------------------------------------------
-
-    async def broker_config(self, address: str) -> dict[str, str]:
-        """A broker's settings."""
-        answer = await self._ask(address, RequestCode.GET_BROKER_CONFIG)
-        return {entry.key: entry.value for entry in properties_file.parse(answer.body, address)}
-
-    async def update_broker_config(self, address: str, changes: Mapping[str, str]) -> None:
-        """Changes some of a broker's settings while it runs."""
-        await self._ask(address, RequestCode.UPDATE_BROKER_CONFIG, body=properties_file.text(changes).encode())
 
     async def slaves(self, address: str) -> list[SlaveState]:
         """The slaves that are connected to a master."""
@@ -182,17 +170,6 @@ class ServerAdmin:
     async def unregister_broker(self, name_server: str, header: routes.UnregisterBroker) -> None:
         """Has one name server forget one broker."""
         await self._ask(name_server, RequestCode.UNREGISTER_BROKER, header)
-
-    # -- asking ---------------------------------------------------------------------------------------------------
-
-    async def _ask(self, address: str, code: RequestCode, header: Header | None = None, body: bytes = b"") -> Command:
-        return await self._instance.ask(address, request(code, header, body), self._timeout)
-
-    async def _body(self, body_type: type[B], address: str, code: RequestCode, header: Header | None = None) -> B:
-        def read(answer: Command) -> B:
-            return body_type.decode(answer.body)
-
-        return await self._instance.ask_for(address, request(code, header), read, self._timeout)
 
 
 def remaining(

@@ -39,39 +39,36 @@ class Apply(Step):
 
 
 @dataclass(frozen=True)
-class Delete(Step):
-    """Deletes the very object that was seen: another one of its name has another uid. `orphan`: what it owns stays."""
-
+class _ToObject(Step):
     kind: str
     name: str
+
+    @property
+    def target(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+@dataclass(frozen=True)
+class Delete(_ToObject):
+    """Deletes the very object that was seen: another one of its name has another uid. `orphan`: what it owns stays."""
+
     uid: str
     orphan: bool = False
 
-    @property
-    def target(self) -> str:
-        return f"{self.kind} {self.name}"
-
 
 @dataclass(frozen=True)
-class Patch(Step):
+class Patch(_ToObject):
     """A merge patch of an object that somebody else made: a pod's label, a volume's size."""
 
-    kind: str
-    name: str
     changes: Mapping[str, Any]
-
-    @property
-    def target(self) -> str:
-        return f"{self.kind} {self.name}"
 
 
 @dataclass(frozen=True)
-class Configure(Step):
-    """UPDATE_BROKER_CONFIG of the broker in a pod."""
+class _ToBroker(Step):
+    """Told to the broker in a pod, by its protocol."""
 
     pod: str
     address: str
-    settings: Mapping[str, str]
 
     @property
     def target(self) -> str:
@@ -79,31 +76,26 @@ class Configure(Step):
 
 
 @dataclass(frozen=True)
-class CopyMetadata(Step):
-    """Makes topics and consumer groups on the broker at `address`."""
+class Configure(_ToBroker):
+    """UPDATE_BROKER_CONFIG."""
 
-    pod: str
-    address: str
+    settings: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class CopyMetadata(_ToBroker):
+    """Makes topics and consumer groups."""
+
     topics: tuple[TopicConfig, ...] = ()
     consumer_groups: tuple[SubscriptionGroupConfig, ...] = ()
 
-    @property
-    def target(self) -> str:
-        return f"Pod {self.pod}"
-
 
 @dataclass(frozen=True)
-class DeleteMetadata(Step):
-    """Deletes a topic or a consumer group on the broker at `address`, with all it holds."""
+class DeleteMetadata(_ToBroker):
+    """Deletes a topic or a consumer group, with all it holds."""
 
-    pod: str
-    address: str
     topic: str | None = None
     consumer_group: str | None = None
-
-    @property
-    def target(self) -> str:
-        return f"Pod {self.pod}"
 
 
 @dataclass(frozen=True)

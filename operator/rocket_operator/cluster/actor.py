@@ -7,7 +7,7 @@ import logging
 from rocket_operator.cluster.api import Api
 from rocket_operator.cluster.brokers import Brokers
 from rocket_operator.cluster.events import Events
-from rocket_operator.objects.metadata import Cluster, Manifest
+from rocket_operator.objects.metadata import Cluster, Manifest, is_owned
 from rocket_operator.rollout.steps import (
     Apply,
     Configure,
@@ -20,6 +20,10 @@ from rocket_operator.rollout.steps import (
 )
 
 log = logging.getLogger("rocket.operator")
+
+
+class NameTaken(Exception):
+    """An object that a cluster needs cannot be made: one of its name is there. The text says which."""
 
 
 class Actor:
@@ -39,9 +43,17 @@ class Actor:
             await self._events.tell(cluster, step.reason, step.why)
         return made
 
+    async def _check_is_free(self, cluster: Cluster, step: Apply) -> None:
+        kind, name = step.manifest["kind"], step.manifest["metadata"]["name"]
+        found = await self._api.get(kind, cluster.namespace, name)
+        if found is not None and not is_owned(found, cluster):
+            raise NameTaken(f"there is a {kind} {name} that is not this cluster's: delete it, or rename the cluster")
+
     async def _act(self, cluster: Cluster, step: Step) -> Manifest | None:
         match step:
             case Apply():
+                if step.is_new:
+                    await self._check_is_free(cluster, step)
                 return await self._api.apply(step.manifest)
             case Delete():
                 await self._api.delete(step.kind, cluster.namespace, step.name, step.uid, step.orphan)

@@ -11,7 +11,7 @@ from rocket_operator.cluster.api import Api, ApiError
 from rocket_operator.cluster.brokers import Brokers
 from rocket_operator.cluster.kinds import CHILDREN, OPTIONAL
 from rocket_operator.cluster.needs import needs
-from rocket_operator.objects.metadata import CLUSTER_LABEL, Cluster, Images, Manifest
+from rocket_operator.objects.metadata import CLUSTER_LABEL, Cluster, Images, Manifest, is_owned
 from rocket_operator.rollout.resources import DeclaredGroup, DeclaredTopic
 from rocket_operator.rollout.view import Observed, View, Volume
 
@@ -105,12 +105,7 @@ async def _nothing() -> Mapping[str, frozenset[str]]:
 
 
 def _own(cluster: Cluster, items: Iterable[Manifest]) -> dict[tuple[str, str], Manifest]:
-    """Those whose owner is this very cluster, not an earlier one of its name."""
-    return {
-        (item["kind"], item["metadata"]["name"]): item
-        for item in items
-        if any(owner["uid"] == cluster.uid for owner in item["metadata"].get("ownerReferences") or ())
-    }
+    return {(item["kind"], item["metadata"]["name"]): item for item in items if is_owned(item, cluster)}
 
 
 def _is_live(pod: Manifest) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from rocket_operator.cluster.actor import Actor
+from rocket_operator.cluster.actor import Actor, NameTaken
 from rocket_operator.cluster.api import Api, ApiError
 from rocket_operator.cluster.brokers import Refused
 from rocket_operator.cluster.events import Events
@@ -97,6 +97,8 @@ class Reconciler:
                     view = replace(view, observed=view.observed.with_object(made), now=clock())
         except ApiError as error:
             problem, retry, delay = _problem(error, step), not error.is_refusal, error.retry_after
+        except NameTaken as error:
+            problem, retry = Problem("NameTaken", str(error)), True
         except Refused as error:
             problem, retry = Problem("RejectedByBroker", str(error)), True
         if problem is not None:

@@ -103,6 +103,11 @@ class Images:
         )
 
 
+def is_owned(manifest: Manifest, cluster: Cluster) -> bool:
+    """Whether an object is this very cluster's, not an earlier one's of its name, nor a stranger's."""
+    return any(owner["uid"] == cluster.uid for owner in manifest["metadata"].get("ownerReferences") or ())
+
+
 def selector(cluster: Cluster, component: Component, group: int | None = None) -> dict[str, str]:
     """The labels by which a workload knows its pods."""
     labels = {CLUSTER_LABEL: cluster.name, "app.kubernetes.io/component": component.value}

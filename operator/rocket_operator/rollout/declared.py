@@ -126,4 +126,4 @@ def _write_record(view: View, topics: Record, groups: Record) -> Iterator[Step]:
     manifest["data"] = {_TOPICS: json.dumps(topics, sort_keys=True), _GROUPS: json.dumps(groups, sort_keys=True)}
     wanted = stamped(manifest)
     if live is None or difference(wanted, live):
-        yield Apply("recording which topics and consumer groups are declared", wanted)
+        yield Apply("recording which topics and consumer groups are declared", wanted, live is None)

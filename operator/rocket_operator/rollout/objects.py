@@ -35,7 +35,7 @@ def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
     """The step that makes an object what a stamped manifest says; None where it is."""
     name = f"{wanted['kind']} {wanted['metadata']['name']}"
     if live is None:
-        return Apply(f"making {name}", wanted, reason="Created")
+        return Apply(f"making {name}", wanted, True, reason="Created")
     if live["metadata"].get("deletionTimestamp"):
         return None  # it goes, and is made anew when it is gone
     changed = difference(wanted, live)

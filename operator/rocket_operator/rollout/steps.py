@@ -29,9 +29,13 @@ class Step:
 
 @dataclass(frozen=True)
 class Apply(Step):
-    """Server-side apply: the object is made, or made what the manifest says."""
+    """Server-side apply: the object is made, or made what the manifest says.
+
+    `is_new`: the cluster has no such object; one of this name that is somebody else's must not be taken over.
+    """
 
     manifest: Manifest
+    is_new: bool = False
 
     @property
     def target(self) -> str:

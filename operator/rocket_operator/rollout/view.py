@@ -124,13 +124,18 @@ class View:
 
     @cached_property
     def existing_groups(self) -> tuple[Group, ...]:
-        """The groups that have a ConfigMap, lowest first."""
-        found = []
+        """The groups that have a ConfigMap, which says where they stand, or brokers; lowest first.
+
+        Brokers whose ConfigMap somebody deleted may hold messages: such a group is as good as one that serves.
+        """
+        found: dict[int, Group] = {}
         for (kind, _), manifest in self.observed.objects.items():
             number = manifest["metadata"].get("labels", {}).get(GROUP_LABEL)
             if kind == "ConfigMap" and number is not None:
-                found.append(Group.read(int(number), manifest))
-        return tuple(sorted(found, key=lambda group: group.index))
+                found[int(number)] = Group.read(int(number), manifest)
+            elif kind == "StatefulSet" and number is not None:
+                found.setdefault(int(number), Group(int(number), State.ACTIVE))
+        return tuple(found[index] for index in sorted(found))
 
     @cached_property
     def groups(self) -> tuple[Group, ...]:

@@ -60,6 +60,11 @@ def _count_absent(b: Bench, event: str, one: dict[str, Any], away: list[int]) ->
     away.append(wanted - len(serving))
 
 
+def _adopt(b: Bench, group: str) -> None:
+    wish = {"metadata": {"annotations": {"rocketcluster.dev/adopt-volumes": group}}}
+    b.store.patch(("RocketCluster", "default", "orders"), wish)
+
+
 async def _look(b: Bench) -> None:
     """One look. A group that holds messages does not go."""
     holding = {group for group, data in b.brokers.groups.items() if data.backlog and b.state(group) == "Active"}
@@ -72,9 +77,8 @@ async def _come_to_rest(b: Bench) -> None:
     for _ in range(60):
         await _look(b)
         if b.condition("Scaling").get("reason") == "OldVolumesFound":
-            group = b.condition("Scaling")["message"].split()[1]
-            b.store.patch(("RocketCluster", "default", "orders"),
-                          {"metadata": {"annotations": {"rocketcluster.dev/adopt-volumes": group}}})  # fmt: skip
+            _adopt(b, b.condition("Scaling")["message"].split()[1])
+            await _look(b)
         if b.condition("Stable").get("status") == "True":
             break
     assert b.condition("Stable")["status"] == "True", b.status()

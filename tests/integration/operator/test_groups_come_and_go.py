@@ -65,6 +65,22 @@ async def test_a_group_with_messages_stays_and_says_what_for(b: Bench) -> None:
     assert "10 messages to consume" in b.status()["summary"]
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+async def test_a_group_whose_config_map_somebody_deleted_keeps_its_brokers_and_messages(b: Bench, groups: int) -> None:
+    b.make(broker={"groups": 2})
+    await b.until_stable()
+    b.brokers.groups[1].backlog = (Blocker("pay", "settle", 7),)
+    if groups == 1:
+        b.edit(broker={"groups": 1})
+        await b.until("Scaling", reason="Draining")
+    pods = [name for name in b.names("Pod") if "-broker-1-" in name]
+    b.store.delete(("ConfigMap", "default", "orders-broker-1"))
+    for _ in range(5):
+        await b.look()
+    assert [name for name in b.names("Pod") if "-broker-1-" in name] == pods
+    assert b.state(1) == ("Draining" if groups == 1 else "Active")
+
+
 async def test_messages_that_nobody_ever_read_do_not_count_where_they_may_be_discarded(b: Bench) -> None:
     b.make(broker={"groups": 2}, scaling={"down": {"unconsumed": "Discard", "stableSeconds": 0}})
     await b.until_stable()

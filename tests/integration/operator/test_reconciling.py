@@ -125,6 +125,18 @@ async def test_what_somebody_changes_or_deletes_is_put_back(b: Bench) -> None:
     assert "changing PodDisruptionBudget orders-broker-0: spec.maxUnavailable is not as it shall be" in told
 
 
+async def test_a_strangers_object_is_not_taken_over(b: Bench) -> None:
+    stranger = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "orders-namesrv", "namespace": "default"}}
+    b.store.create({**stranger, "spec": {"ports": [{"port": 80}]}})
+    b.make()
+    await b.until("Reconciled", "False", "NameTaken")
+    found = b.store.get("Service", "default", "orders-namesrv")
+    assert found is not None
+    assert found["spec"] == {"ports": [{"port": 80}]}
+    b.store.delete(("Service", "default", "orders-namesrv"))
+    await b.until_stable()
+
+
 async def test_an_object_that_somebody_always_changes_back_is_told_and_not_fought_over(b: Bench) -> None:
     b.make()
     await b.until_stable()

@@ -20,6 +20,8 @@ from rocket_operator.rollout.steps import Delete, Step
 from rocket_operator.rollout.view import Pod, View
 
 _MOST_BLOCKERS = 10
+#: The lists that are maps, and what their items are told apart by; as the schema says.
+_LIST_KEYS = {"groups": "index", "members": "pod", "conditions": "type"}
 _MOST_RESTARTS = 10
 
 
@@ -37,7 +39,7 @@ class Look:
 def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
     """The whole status. `previous` is the one that it replaces."""
     view = look.view
-    found = {
+    found: dict[str, Any] = {
         "observedGeneration": view.cluster.generation,
         "summary": _summary(look),
         "display": _display(view),
@@ -53,6 +55,18 @@ def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
         "conditions": conditions.conditions(look.view, look.step, look.problem, previous.get("conditions") or ()),
     }
     return found | ({"plan": _plan(look.step)} if look.step is not None else {})
+
+
+def is_same(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Whether two statuses say the same: lists that are maps have no order, and an API server keeps its own."""
+    return bool(_unordered(one) == _unordered(other))
+
+
+def _unordered(value: Any, field: str = "") -> Any:
+    if isinstance(value, Mapping):
+        return {key: _unordered(inner, key) for key, inner in value.items()}
+    key = _LIST_KEYS.get(field) if isinstance(value, list) else None
+    return {item[key]: _unordered(item) for item in value} if key else value
 
 
 def _summary(look: Look) -> str:

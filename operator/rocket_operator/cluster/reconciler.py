@@ -22,7 +22,7 @@ from rocket_operator.problems import InvalidManifest
 from rocket_operator.rollout.cluster import next_step
 from rocket_operator.rollout.steps import Patch, Step, Wait
 from rocket_operator.spec import KIND, ClusterSpec
-from rocket_operator.status import Look, status
+from rocket_operator.status import Look, is_same, status
 
 log = logging.getLogger("rocket.operator")
 
@@ -112,7 +112,7 @@ class Reconciler:
     ) -> Outcome:
         previous = body.get("status") or {}
         new = status(look, previous)
-        if new != previous:
+        if not is_same(new, previous):
             await self._write_status(look.view.cluster, new)
         await self._resources.report(look.view)
         due = look.step.due if isinstance(look.step, Wait) else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 
 from rocket_operator.rollout.view import Blocker
@@ -26,6 +26,7 @@ steps = st.lists(st.tuples(st.sampled_from(WISHES), st.integers(0, 6), st.intege
 
 
 @given(steps)
+@example([({"broker": {"groups": 1}}, 2, 2), ({"broker": {"groups": 3}}, 6, 2)])  # a group comes back before others
 @settings(
     max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )

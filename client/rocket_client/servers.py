@@ -66,8 +66,10 @@ class ServerAdmin(Asking):
     Example:
 
         async with ServerAdmin() as servers:
-            for backlog in await servers.backlog("10.0.0.7:10911"):
-                print(backlog.topic, backlog.group, backlog.remaining)
+            known = await servers.known_brokers("localhost:9876")
+            for name, broker in known.broker_addr_table.items():
+                for backlog in await servers.backlog(broker.broker_addrs[0]):
+                    print(name, backlog.topic, backlog.group, backlog.remaining)
     """
 
     def __init__(self, timeout: float = _TIMEOUT) -> None:

@@ -22,7 +22,7 @@ from rocket_client import Admin, Message, Producer
 PATIENCE = 30
 
 #: What an application developer looks at first; each has to have an example.
-SHOWN = ("Admin", "Message", "Producer", "PullConsumer", "PushConsumer", "SyncProducer")
+SHOWN = ("Admin", "Message", "Producer", "PullConsumer", "PushConsumer", "ServerAdmin", "SyncProducer")
 
 
 def docstrings() -> Iterator[tuple[str, str]]:

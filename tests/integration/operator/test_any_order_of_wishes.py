@@ -28,7 +28,7 @@ steps = st.lists(st.tuples(st.sampled_from(WISHES), st.integers(0, 6), st.intege
 @given(steps)
 @example([({"broker": {"groups": 1}}, 2, 2), ({"broker": {"groups": 3}}, 6, 2)])  # a group comes back before others
 @settings(
-    max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
+    max_examples=6, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.explicit, Phase.generate]
 )
 def test_nothing_is_lost_nobody_is_disturbed_twice_and_it_comes_to_rest(wishes: list[Any]) -> None:
     asyncio.run(_live(wishes))

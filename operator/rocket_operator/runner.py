@@ -62,6 +62,8 @@ class Operator:
         actor = Actor(api, brokers, events)
         self._reconciler = Reconciler(api, observer, actor, events, settings.images)
         self._queue = Queue(self._look, self.metrics, settings.resync)
+        self.metrics.queue_depth.set_function(self._queue.depth)
+        api.on_answer = self.metrics.asked
         self._health = HealthServer(self.metrics.registry, self._ready, self._alive)
         self._leads = False
         self.http_port = 0
@@ -115,7 +117,7 @@ class Operator:
         return await self._reconciler.reconcile(*key, time.time)
 
     def _seen(self) -> None:
-        self.metrics.last_event.set_to_current_time()
+        self.metrics.heard()
 
     def _ready(self) -> tuple[bool, str]:
         return True, "leading" if self._leads else "standing by: another operator leads"

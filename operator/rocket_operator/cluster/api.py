@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -50,6 +50,7 @@ class Api:
     """A connection pool to one API server. Use it with `async with`."""
 
     def __init__(self, configuration: client.Configuration) -> None:
+        self.on_answer: Callable[[str, int], None] = lambda verb, code: None
         self._client = client.ApiClient(configuration)
         self._dynamic = DynamicClient(self._client)
         self._resources = {
@@ -142,10 +143,13 @@ class Api:
                 method, path, body=body, serializer=_plain, _request_timeout=_TIMEOUT_SECONDS, **options
             )
         except ApiException as error:
+            self.on_answer(method, error.status or 0)
             raise _refused(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            self.on_answer(method, 0)
             what = f"{type(error).__name__}: {error}".rstrip(": ")
             raise ApiError(0, "NoAnswer", f"{method.upper()} {path}: {what}") from error
+        self.on_answer(method, 200)
         return answer if isinstance(answer, dict) else {}
 
 

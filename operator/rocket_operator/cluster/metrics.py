@@ -33,8 +33,17 @@ class Metrics:
             _CLUSTER, registry=self.registry,
         )  # fmt: skip
         self.leads = Gauge("rocket_operator_leader", "1 while this operator acts.", registry=self.registry)
-        self.last_event = Gauge(
-            "rocket_operator_watch_last_event_timestamp", "When the API server last told of anything.",
+        self._heard = time.monotonic()
+        age = Gauge(
+            "rocket_operator_watch_last_event_age_seconds", "How long ago the API server told of anything.",
+            registry=self.registry,
+        )  # fmt: skip
+        age.set_function(lambda: time.monotonic() - self._heard)
+        self.queue_depth = Gauge(
+            "rocket_operator_queue_depth", "Clusters that wait to be looked at.", registry=self.registry
+        )
+        self._requests = Counter(
+            "rocket_operator_api_requests", "Requests to the API server; code 0 is no answer.", ["verb", "code"],
             registry=self.registry,
         )  # fmt: skip
         self._conditions = Gauge(
@@ -46,6 +55,14 @@ class Metrics:
             "rocket_cluster_drain_remaining_messages", "Messages left to consume in a group that leaves.",
             (*_CLUSTER, "group"), registry=self.registry,
         )  # fmt: skip
+
+    def heard(self) -> None:
+        """The API server told of something. In any thread."""
+        self._heard = time.monotonic()
+
+    def asked(self, verb: str, code: int) -> None:
+        """The API server answered a request."""
+        self._requests.labels(verb, str(code)).inc()
 
     def looked(self, key: Key, outcome: Outcome, seconds: float) -> None:
         """One look is over."""

@@ -44,6 +44,10 @@ class Queue:
             self._tasks[key] = asyncio.create_task(self._run(key), name=f"cluster {key[0]}/{key[1]}")
         self._woken[key].set()
 
+    def depth(self) -> float:
+        """How many clusters were woken and are not looked at yet."""
+        return float(sum(woken.is_set() for woken in self._woken.values()))
+
     def oldest_look_seconds(self) -> float:
         """How long ago the cluster that waits longest was looked at last; 0 without any."""
         return max((time.monotonic() - last for last in self.last_end.values()), default=0.0)

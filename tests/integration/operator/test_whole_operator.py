@@ -167,11 +167,13 @@ async def test_the_operator_tells_of_itself_and_of_its_clusters(kubernetes: Kube
 
         lines = (await metrics()).splitlines()
         assert "rocket_operator_leader 1.0" in lines
+        assert any(line.startswith("rocket_operator_queue_depth") for line in lines)
         assert 'rocket_cluster_condition{name="orders",namespace="default",status="True",type="Stable"} 1.0' in lines
         assert 'rocket_cluster_groups{name="orders",namespace="default",state="Active"} 1.0' in lines
         for name in (
             'rocket_operator_reconcile_total{result="success"}', "rocket_operator_reconcile_duration_seconds_count",
-            "rocket_operator_reconcile_last_success_timestamp", "rocket_operator_watch_last_event_timestamp",
+            "rocket_operator_reconcile_last_success_timestamp", "rocket_operator_watch_last_event_age_seconds",
+            'rocket_operator_api_requests_total{code="200",verb="patch"}',
         ):  # fmt: skip
             assert any(line.startswith(name) and not line.endswith(" 0.0") for line in lines), name
         kubernetes.store.delete(("RocketCluster", "default", "orders"))

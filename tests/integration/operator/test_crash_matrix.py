@@ -1,7 +1,7 @@
 """The operator killed after its n-th write, for every n: another one that knows nothing brings it to the same end.
 
-A write is a change in the API server or a word to a broker. `make test` kills after every 13th, `make crash-matrix` after
-each.
+A write is a change in the API server or a word to a broker. `make test` kills after every 13th, `make crash-matrix`
+after each.
 """
 
 from __future__ import annotations

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
@@ -35,6 +36,8 @@ def archives() -> dict[str, Path]:
     folder = _FOLDER / tag()
     found = {name: folder / f"{name}.tar" for name in NAMES}
     if not all(path.exists() for path in found.values()):
+        for old in _FOLDER.glob("*"):  # each is most of a gigabyte
+            shutil.rmtree(old, ignore_errors=True) if old.is_dir() else old.unlink()
         folder.mkdir(parents=True, exist_ok=True)
         _build()
         for name, path in found.items():

@@ -75,6 +75,7 @@ class Kubernetes:
             finally:
                 process.terminate()
                 process.wait(60)
+                shutil.rmtree(state, ignore_errors=True)  # images and volumes, more than a gigabyte
 
     # -- commands -----------------------------------------------------------------------------------------------
 

@@ -17,7 +17,7 @@ import kopf
 from rocket_operator.objects.metadata import CLUSTER_LABEL, GROUP
 from rocket_operator.spec import API_VERSION
 
-Wake = Callable[[tuple[str, str]], None]
+Wake = Callable[[tuple[str, str], int | None], None]
 Seen = Callable[[], None]
 
 _VERSION = API_VERSION.partition("/")[2]
@@ -28,24 +28,25 @@ _CHILDREN = (
 
 
 def registry(wake: Wake, seen: Seen) -> kopf.OperatorRegistry:
-    """What is watched. `wake` is called with the namespace and name of the cluster; `seen` at every event.
+    """What is watched. `wake` is called with the namespace and name of the cluster, and with its spec's generation
+    where it is the resource itself that changed; `seen` at every event.
 
     Both are called in the thread that watches.
     """
     handlers = kopf.OperatorRegistry()
 
-    async def cluster(namespace: str | None, name: str | None, **_: Any) -> None:
+    async def cluster(namespace: str | None, name: str | None, meta: kopf.Meta, **_: Any) -> None:
         seen()
-        wake((namespace or "", name or ""))
+        wake((namespace or "", name or ""), meta.get("generation"))
 
     async def child(namespace: str | None, labels: kopf.Labels, **_: Any) -> None:
         seen()
-        wake((namespace or "", labels[CLUSTER_LABEL]))
+        wake((namespace or "", labels[CLUSTER_LABEL]), None)
 
     async def declared(namespace: str | None, spec: kopf.Spec, **_: Any) -> None:
         seen()
         if reference := spec.get("clusterRef", {}).get("name"):
-            wake((namespace or "", reference))
+            wake((namespace or "", reference), None)
 
     kopf.on.login(registry=handlers)(_login)
     kopf.on.event(GROUP, _VERSION, "rocketclusters", registry=handlers)(cluster)

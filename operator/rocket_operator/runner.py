@@ -107,8 +107,8 @@ class Operator:
     async def _watch(self, stop: threading.Event) -> None:
         loop = asyncio.get_running_loop()
 
-        def wake(key: Key) -> None:
-            loop.call_soon_threadsafe(self._queue.wake, key)
+        def wake(key: Key, generation: int | None) -> None:
+            loop.call_soon_threadsafe(self._queue.wake, key, generation)
 
         registry = handlers.registry(wake, self._seen)
         await asyncio.to_thread(handlers.watch, registry, self._settings.namespaces, self._settings.instance, stop)

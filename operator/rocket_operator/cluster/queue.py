@@ -1,7 +1,7 @@
 """Which cluster is looked at when: at once when something happened to it, after a while when nothing did.
 
-Every cluster has a task of its own, so a slow or broken one keeps no other waiting. A look that fails is repeated with
-growing pauses. What happens during a look leads to another one after it.
+Every cluster has a task of its own, so a slow or broken one keeps no other waiting. What happens during a look leads to
+another one after it. A look that fails is repeated with growing pauses, which only another spec cuts short.
 """
 
 from __future__ import annotations
@@ -33,15 +33,20 @@ class Queue:
         self._metrics = metrics
         self._resync = resync
         self._woken: dict[Key, asyncio.Event] = {}
+        self._changed: dict[Key, asyncio.Event] = {}
+        self._generations: dict[Key, int] = {}
         self._tasks: dict[Key, asyncio.Task[None]] = {}
         self.last_end: dict[Key, float] = {}
 
-    def wake(self, key: Key) -> None:
-        """Something happened to this cluster."""
+    def wake(self, key: Key, generation: int | None = None) -> None:
+        """Something happened to this cluster. `generation`: its spec's number, where that is what is told."""
         if key not in self._tasks:
-            self._woken[key] = asyncio.Event()
+            self._woken[key], self._changed[key] = asyncio.Event(), asyncio.Event()
             self.last_end[key] = time.monotonic()
             self._tasks[key] = asyncio.create_task(self._run(key), name=f"cluster {key[0]}/{key[1]}")
+        if generation is not None and self._generations.get(key) != generation:
+            self._generations[key] = generation
+            self._changed[key].set()
         self._woken[key].set()
 
     def depth(self) -> float:
@@ -61,9 +66,10 @@ class Queue:
 
     async def _run(self, key: Key) -> None:
         failures = 0
-        woken = self._woken[key]
+        woken, changed = self._woken[key], self._changed[key]
         while True:
             woken.clear()
+            changed.clear()
             outcome = await self._one(key)
             self.last_end[key] = time.monotonic()
             if not outcome.exists:
@@ -72,7 +78,10 @@ class Queue:
                     return
                 continue
             failures = failures + 1 if outcome.retry else 0
-            await self._pause(woken, outcome, failures)
+            if failures:
+                failures = 0 if await _comes_within(changed, _retry_pause(outcome, failures)) else failures
+            else:
+                await self._rest(woken, outcome)
 
     async def _one(self, key: Key) -> Outcome:
         begun = time.monotonic()
@@ -87,19 +96,26 @@ class Queue:
         self._metrics.looked(key, outcome, time.monotonic() - begun)
         return outcome
 
-    async def _pause(self, woken: asyncio.Event, outcome: Outcome, failures: int) -> None:
-        if failures:
-            pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)
-            await asyncio.sleep(max(pause, outcome.retry_after or 0.0))
-            return
+    async def _rest(self, woken: asyncio.Event, outcome: Outcome) -> None:
         limit = self._resync * random.uniform(0.9, 1.1)
-        try:
-            async with asyncio.timeout(min(limit, outcome.again if outcome.again is not None else limit)):
-                await woken.wait()
-        except TimeoutError:
-            return
-        await asyncio.sleep(_GATHER_SECONDS)
+        if await _comes_within(woken, min(limit, outcome.again if outcome.again is not None else limit)):
+            await asyncio.sleep(_GATHER_SECONDS)
 
     def _forget(self, key: Key) -> None:
-        del self._tasks[key], self._woken[key], self.last_end[key]
+        del self._tasks[key], self._woken[key], self._changed[key], self.last_end[key]
+        self._generations.pop(key, None)
         self._metrics.forget(key)
+
+
+def _retry_pause(outcome: Outcome, failures: int) -> float:
+    pause = min(_LONGEST_PAUSE, _FIRST_PAUSE * 2.0 ** min(failures - 1, 10)) * random.uniform(0.8, 1.2)
+    return max(pause, outcome.retry_after or 0.0)
+
+
+async def _comes_within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True

@@ -85,6 +85,7 @@ class Reconciler:
                     continue
                 if step in done:
                     problem = Problem("ApplyConflict", f"done, and undone by somebody else: {step.why}")
+                    retry = True  # with pauses: whoever it is may be as fast
                     break
                 made = await self._actor.act(cluster, step)
                 done.append(step)

@@ -152,7 +152,7 @@ def _writable_topic(broker: Broker, header: SendMessage, connection: Connection)
     config = broker.topics.table.get(header.topic)
     if config is None:
         config = _create_topic(broker, header, connection)
-    if not settings.broker_permission & PERM_WRITE and config.order:
+    if not settings.broker_permission & PERM_WRITE:  # Apache's refuses ordered topics only: see decision 0004
         remark = f"the broker[{settings.broker_ip1}] sending message is forbidden"
         raise RequestError(ResponseCode.NO_PERMISSION, remark)
     return config

@@ -304,6 +304,17 @@ async def test_a_broker_that_is_cordoned_offers_its_topics_for_reading_only(clus
     await eventually(is_read_only, DEADLINE)
 
 
+async def test_a_broker_that_is_cordoned_takes_no_message_of_a_producer_that_has_not_heard_of_it(
+    cluster: Cluster, dial: Dial
+) -> None:
+    broker = await asyncio.to_thread(cluster.add_broker)
+    talk = dial(broker.address)
+    await talk.must(RequestCode.UPDATE_AND_CREATE_TOPIC, creation("T"))
+    await talk.must(RequestCode.UPDATE_BROKER_CONFIG, None, b"brokerPermission=4")
+    answer = await talk.ask(RequestCode.SEND_MESSAGE_V2, send_header("T"), b"body")
+    assert answer.code == ResponseCode.NO_PERMISSION
+
+
 # -- figures -----------------------------------------------------------------------------------------------------------
 
 

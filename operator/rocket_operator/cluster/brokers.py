@@ -68,8 +68,7 @@ class WireBrokers:
 
     async def routes(self, view: View) -> Mapping[str, frozenset[str]]:
         pods = [pod for pod in view.observed.pods if pod.group is None and pod.ip and not pod.terminating]
-        port = view.cluster.spec.name_server.port
-        addresses = [f"[{pod.ip}]:{port}" if ":" in pod.ip else f"{pod.ip}:{port}" for pod in pods]
+        addresses = [view.address(pod) for pod in pods]
         answers = await asyncio.gather(*(_answer(self._known(address)) for address in addresses))
         return {address: known for address, known in zip(addresses, answers, strict=True) if known is not None}
 

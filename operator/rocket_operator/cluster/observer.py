@@ -11,7 +11,15 @@ from rocket_operator.cluster.api import Api, ApiError
 from rocket_operator.cluster.brokers import Brokers
 from rocket_operator.cluster.kinds import CHILDREN, OPTIONAL
 from rocket_operator.cluster.needs import needs
-from rocket_operator.objects.metadata import CLUSTER_LABEL, Cluster, Images, Manifest, is_owned
+from rocket_operator.objects.metadata import (
+    CLUSTER_LABEL,
+    FIELD_MANAGER,
+    MANAGED_LABEL,
+    Cluster,
+    Images,
+    Manifest,
+    is_owned,
+)
 from rocket_operator.rollout.resources import DeclaredGroup, DeclaredTopic
 from rocket_operator.rollout.view import Observed, View, Volume
 
@@ -55,7 +63,7 @@ class Observer:
         selector = f"{CLUSTER_LABEL}={cluster.name}"
         children, pods, claims, declared = await asyncio.gather(
             asyncio.gather(*(self._children(kind, cluster, selector) for kind in CHILDREN)),
-            self._api.list("Pod", cluster.namespace, selector),
+            self._api.list("Pod", cluster.namespace, f"{selector},{MANAGED_LABEL}={FIELD_MANAGER}"),
             self._api.list("PersistentVolumeClaim", cluster.namespace, selector),
             self.declared(cluster.namespace),
         )

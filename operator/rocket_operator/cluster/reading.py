@@ -7,6 +7,7 @@ from typing import Any
 
 from rocket_operator.objects.broker import VOLUME
 from rocket_operator.objects.metadata import (
+    CLIENTS_PORT,
     GROUP_LABEL,
     RELEASED_ANNOTATION,
     ROLE_LABEL,
@@ -35,15 +36,26 @@ def pod(manifest: Manifest) -> Pod:
         group=None if group is None else int(group),
         ordinal=0 if group is None else int(metadata["name"].rpartition("-")[2]),
         ip=status.get("podIP") or "",
+        port=next((port["containerPort"] for port in _container(manifest).get("ports") or () if _is_clients(port)), 0),
         ready=any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
         terminating="deletionTimestamp" in metadata,
         revision=labels.get("controller-revision-hash", ""),
         settings_hash=annotations.get(SETTINGS_ANNOTATION, ""),
-        image=manifest["spec"]["containers"][0].get("image", ""),
+        image=_container(manifest).get("image", ""),
         version=labels.get(VERSION_LABEL, ""),
         role=labels.get(ROLE_LABEL, ""),
         trouble=next(_troubles(status), ""),
     )
+
+
+def _container(manifest: Manifest) -> Mapping[str, Any]:
+    """The container of ours; side-cars come after it."""
+    found: Mapping[str, Any] = manifest["spec"]["containers"][0]
+    return found
+
+
+def _is_clients(port: Mapping[str, Any]) -> bool:
+    return port.get("name") == CLIENTS_PORT
 
 
 def _troubles(status: Mapping[str, Any]) -> Iterator[str]:

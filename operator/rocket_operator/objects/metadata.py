@@ -32,9 +32,12 @@ RELEASED_ANNOTATION = f"{GROUP}/released"
 #: On the RocketCluster: numbers of groups whose old volumes may come back, such as "2" or "2,3".
 ADOPT_ANNOTATION = f"{GROUP}/adopt-volumes"
 SETTINGS_ANNOTATION = f"{GROUP}/settings-hash"
+MANAGED_LABEL = "app.kubernetes.io/managed-by"
 VERSION_LABEL = "app.kubernetes.io/version"
 
 HTTP_PORT = 5557
+#: The name of the port that clients use, of name servers and of brokers.
+CLIENTS_PORT = "clients"
 
 
 class Component(StrEnum):
@@ -119,7 +122,7 @@ def labels(cluster: Cluster, component: Component, group: int | None = None) -> 
         "app.kubernetes.io/name": "rocketcluster",
         "app.kubernetes.io/instance": cluster.name,
         "app.kubernetes.io/part-of": "rocketcluster",
-        "app.kubernetes.io/managed-by": FIELD_MANAGER,
+        MANAGED_LABEL: FIELD_MANAGER,
     }
 
 

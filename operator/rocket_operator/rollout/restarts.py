@@ -15,9 +15,6 @@ from rocket_operator.rollout.steps import Configure, Delete, Step, Wait
 from rocket_operator.rollout.view import Pod, View
 from rocket_operator.spec import UpdateStrategy
 
-#: What the broker finds out by itself, or is told when its pod starts.
-_NOT_COMPARED = frozenset({"namesrvAddr"})
-
 
 def configure(view: View) -> Iterator[Step]:
     """Each broker that answers is told the live keys that it has otherwise."""
@@ -34,8 +31,7 @@ def configure(view: View) -> Iterator[Step]:
 
 def live_changes(wanted: Mapping[str, str], running: Mapping[str, str]) -> dict[str, str]:
     """Live keys whose running value is not the wanted one."""
-    keys = (key for key in wanted if key in LIVE_KEYS and key not in _NOT_COMPARED)
-    return {key: wanted[key] for key in keys if running.get(key) != wanted[key]}
+    return {key: wanted[key] for key in wanted if key in LIVE_KEYS and running.get(key) != wanted[key]}
 
 
 def restart(view: View) -> Iterator[Step]:

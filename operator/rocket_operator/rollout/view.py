@@ -26,6 +26,8 @@ class Pod:
     group: int | None
     ordinal: int
     ip: str
+    port: int
+    """Where it listens for clients: the spec may say another one by now."""
     ready: bool
     terminating: bool
     revision: str
@@ -182,7 +184,7 @@ class View:
 
     def address(self, pod: Pod) -> str:
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
-        return f"{host}:{self.cluster.spec.broker.port}"
+        return f"{host}:{pod.port}"
 
     def settings(self, group: Group) -> dict[str, str]:
         return broker_objects.group_settings(self.cluster, group)

@@ -62,6 +62,26 @@ async def test_a_live_key_is_told_and_a_key_that_leaves_goes_back_to_its_default
     assert b.names("Pod") == pods
 
 
+async def test_another_port_of_the_name_servers_is_told_to_brokers_as_they_run(b: Bench) -> None:
+    b.make()
+    await b.until_stable()
+    pods = [name for name in b.names("Pod") if "-broker-" in name]
+    b.edit(nameServer={"port": 9999})
+    told = await b.until_stable()
+    address = "orders-namesrv-headless.default.svc:9999"
+    assert f"telling orders-broker-0-0 as it runs: namesrvAddr={address}" in told
+    assert [name for name in b.names("Pod") if "-broker-" in name] == pods
+
+
+async def test_a_broker_is_asked_at_the_port_that_it_runs_with_until_it_restarts(b: Bench) -> None:
+    b.make()
+    await b.until_stable()
+    b.brokers.ports.clear()
+    b.edit(broker={"port": 20911})
+    await b.until_stable()
+    assert b.brokers.ports == {10911, 20911}
+
+
 async def test_a_key_that_brokers_refuse_is_told_and_tried_again(b: Bench) -> None:
     b.make()
     await b.until_stable()
@@ -135,6 +155,16 @@ async def test_a_strangers_object_is_not_taken_over(b: Bench) -> None:
     assert found["spec"] == {"ports": [{"port": 80}]}
     b.store.delete(("Service", "default", "orders-namesrv"))
     await b.until_stable()
+
+
+async def test_a_pod_that_only_wears_the_clusters_label_is_none_of_its_pods(b: Bench) -> None:
+    labels = {"rocketcluster.dev/cluster": "orders", "rocketcluster.dev/group": "zero"}
+    metadata = {"name": "client", "namespace": "default", "labels": labels}
+    spec = {"containers": [{"name": "c", "image": "client"}]}
+    b.store.create({"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec})
+    b.make()
+    await b.until_stable()
+    assert b.status()["display"]["brokers"] == "2/2"
 
 
 async def test_an_object_that_somebody_always_changes_back_is_told_and_not_fought_over(b: Bench) -> None:

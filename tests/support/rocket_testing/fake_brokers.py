@@ -42,6 +42,8 @@ class FakeBrokers:
         #: Names of brokers that a name server still knows though they are gone.
         self.stale_routes: set[str] = set()
         self.told: list[str] = []
+        #: Where brokers were asked.
+        self.ports: set[int] = set()
         self._store = store
         self._faults = faults
         self._settings: dict[str, dict[str, str]] = {}
@@ -50,6 +52,7 @@ class FakeBrokers:
         found = {}
         for pod in view.observed.pods:
             if pod.group is not None and pod.ready and not pod.terminating and pod.name not in self.silent:
+                self.ports.add(int(view.address(pod).rpartition(":")[2]))
                 found[pod.name] = self._broker(view, pod, pod.group, needs)
         return found
 

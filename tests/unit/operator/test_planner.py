@@ -1,0 +1,344 @@
+"""The planner for Kubernetes: a cluster at rest, one thing about it otherwise, the next step out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from rocket_operator import manifest
+from rocket_operator.objects import broker as broker_objects
+from rocket_operator.objects import desired
+from rocket_operator.objects.groups import Group, State
+from rocket_operator.objects.metadata import Cluster, Images, Manifest
+from rocket_operator.rollout import objects, scaling
+from rocket_operator.rollout.cluster import next_step
+from rocket_operator.rollout.differences import stamped
+from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, Patch, Step, Unregister, Wait
+from rocket_operator.rollout.view import Blocker, Broker, Observed, Pod, View, Volume
+from rocket_operator.spec import ClusterSpec
+from rocket_wire.bodies.topics import TopicConfig
+
+IMAGES = Images("broker:1.0", "namesrv:1.0", "1.0")
+NOW = 1_000_000.0
+GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
+STALE = "an earlier revision"
+ACTIVE, DRAINING, UNREGISTERING, REMOVING = State.ACTIVE, State.DRAINING, State.UNREGISTERING, State.REMOVING
+
+
+def at_rest(spec: str = "{}", *states: State) -> View:
+    """A cluster with groups in these states, of which everything is as the spec says."""
+    text = f"apiVersion: rocketcluster.dev/v1alpha1\nkind: RocketCluster\nmetadata: {{name: orders}}\nspec: {spec}\n"
+    cluster = Cluster(ClusterSpec.parse(manifest.read(text)), "messaging", "u-1")
+    groups = [Group(index, state, started=NOW - 10) for index, state in enumerate(states or (ACTIVE,))]
+    made = {(each["kind"], each["metadata"]["name"]): live(each) for each in desired(cluster, groups, IMAGES)}
+    running = [group for group in groups if broker_objects.replicas(cluster, group)]
+    pods = [pod(group, ordinal) for group in running for ordinal in range(cluster.members_per_group)]
+    volumes = [volume(cluster, group.index, ordinal) for group in groups for ordinal in range(2)]
+    brokers = {each.name: broker(cluster, groups[each.group or 0], each) for each in pods}
+    return View(cluster, IMAGES, Observed(made, tuple(pods), tuple(volumes[: len(groups) * 2]), brokers), NOW)
+
+
+def live(wanted: Manifest) -> Manifest:
+    found = stamped(wanted)
+    extra = {"uid": f"u-{wanted['kind']}", "generation": 1}
+    status = {"observedGeneration": 1, "updateRevision": "revision"}
+    return {**found, "metadata": {**found["metadata"], **extra}, "status": status}
+
+
+def pod(group: Group, ordinal: int) -> Pod:
+    name = f"orders-broker-{group.index}-{ordinal}"
+    role = "slave" if ordinal else "master"
+    address = f"10.0.{group.index}.{ordinal}"
+    return Pod(
+        name, f"u-{name}", group.index, ordinal, address, 10911, True, False, "revision", "", "broker:1.0", "1.0", role
+    )
+
+
+def broker(cluster: Cluster, group: Group, at: Pod) -> Broker:
+    settings = broker_objects.group_settings(cluster, group)
+    if not at.is_master:
+        return Broker(settings, behind=0)
+    return Broker(settings, topics={}, consumer_groups={}, backlog=())
+
+
+def volume(cluster: Cluster, group: int, ordinal: int) -> Volume:
+    name, size = f"store-orders-broker-{group}-{ordinal}", broker_objects.volume_size(cluster, group)
+    return Volume(name, f"u-{name}", group, ordinal, size, size, "standard", released=False, owned=False)
+
+
+def seen(view: View, **changes: Any) -> View:
+    return replace(view, observed=replace(view.observed, **changes))
+
+
+def with_pod(view: View, name: str, **changes: Any) -> View:
+    return seen(
+        view, pods=tuple(replace(each, **changes) if each.name == name else each for each in view.observed.pods)
+    )
+
+
+def with_broker(view: View, name: str, **changes: Any) -> View:
+    return seen(view, brokers={**view.observed.brokers, name: replace(view.observed.brokers[name], **changes)})
+
+
+def without(view: View, name: str) -> View:
+    """The pod of this name is not there."""
+    return seen(view, pods=tuple(each for each in view.observed.pods if each.name != name))
+
+
+def with_live(view: View, kind: str, name: str, metadata: dict[str, Any]) -> View:
+    found = view.observed.objects[kind, name]
+    return seen(
+        view,
+        objects={**view.observed.objects, (kind, name): {**found, "metadata": {**found["metadata"], **metadata}}},
+    )
+
+
+def with_volumes(view: View, **changes: Any) -> View:
+    return seen(view, volumes=tuple(replace(each, **changes) for each in view.observed.volumes))
+
+
+def moved_to(step: Step | None) -> str | None:
+    """The state that a step brings a group to."""
+    is_move = isinstance(step, Apply) and step.manifest["kind"] == "ConfigMap"
+    return step.manifest["metadata"]["annotations"].get("rocketcluster.dev/state") if is_move else None
+
+
+TWO = "{broker: {groups: 2}}"
+GROUP_1 = "orders-broker-1"
+
+
+@pytest.mark.parametrize(("spec", "states"), [("{}", [ACTIVE]), (TWO, [ACTIVE, ACTIVE]), ("{mode: Hibernated}", [])])
+def test_a_cluster_at_rest_is_left_alone(spec: str, states: list[State]) -> None:
+    assert next_step(at_rest(spec, *states)) is None
+
+
+# -- groups that come --------------------------------------------------------------------------------------------------
+
+
+def test_a_new_group_is_not_opened_while_a_group_that_it_learns_from_is_silent() -> None:
+    view = at_rest(TWO, ACTIVE, State.SYNCING)
+    silent = {name: one for name, one in view.observed.brokers.items() if name != "orders-broker-0-0"}
+    assert moved_to(next_step(view)) == "Active"
+    assert isinstance(next_step(seen(view, brokers=silent)), Wait)
+
+
+@pytest.mark.parametrize("group", [0, 1])
+def test_a_new_group_is_not_opened_while_consumer_groups_are_unknown(group: int) -> None:
+    view = with_broker(at_rest(TWO, ACTIVE, State.SYNCING), f"orders-broker-{group}-0", consumer_groups=None)
+    assert isinstance(next_step(view), Wait)
+
+
+@pytest.mark.parametrize("topic", ["orders", "orders-broker-0", "orders-broker-7", "TBW102"])
+def test_topics_that_every_broker_makes_for_itself_are_not_given_to_a_new_group(topic: str) -> None:
+    view = at_rest(TWO, ACTIVE, State.SYNCING)
+    found = next_step(
+        with_broker(view, "orders-broker-0-0", topics={topic: TopicConfig(topic), "pay": TopicConfig("pay")})
+    )
+    assert isinstance(found, CopyMetadata)
+    assert [each.topic_name for each in found.topics] == ["pay"]
+
+
+def test_a_new_group_is_closed_and_is_not_made_unasked_while_old_volumes_of_its_number_are_there() -> None:
+    view = at_rest(TWO, ACTIVE)
+    old = replace(volume(view.cluster, 1, 0), released=True)
+    assert [group.state for group in view.groups] == [ACTIVE, State.CREATING]
+    assert next_step(seen(view, volumes=(*view.observed.volumes, old))) is None
+
+
+# -- groups that go ----------------------------------------------------------------------------------------------------
+
+
+def test_a_group_that_has_begun_to_leave_goes_before_a_higher_one() -> None:
+    view = at_rest("{}", ACTIVE, DRAINING, ACTIVE)
+    leaving = scaling.leaving(view)
+    assert leaving is not None
+    assert leaving.index == 1
+
+
+def test_every_member_must_take_no_more_messages_before_a_group_is_drained() -> None:
+    view = at_rest("{}", ACTIVE, State.CORDONING)
+    assert moved_to(next(scaling.drain(view))) == "Draining"
+    open_slave = {**view.observed.brokers[f"{GROUP_1}-1"].settings, "brokerPermission": "6"}
+    assert isinstance(next(scaling.drain(with_broker(view, f"{GROUP_1}-1", settings=open_slave))), Wait)
+
+
+@pytest.mark.parametrize(
+    ("backlog", "state"),
+    [((), "Verifying"), ((Blocker("pay", "settle", 1),), "Unregistering"), (None, "Unregistering")],
+)
+def test_a_late_drain_is_forced_only_where_something_is_or_may_be_left(
+    backlog: tuple[Blocker, ...] | None, state: str
+) -> None:
+    view = at_rest("{scaling: {down: {drainTimeoutSeconds: 10, onTimeout: Force}}}", ACTIVE, DRAINING)
+    assert moved_to(next_step(with_broker(view, f"{GROUP_1}-0", backlog=backlog))) == state
+
+
+def test_a_group_whose_backlog_is_unknown_stays() -> None:
+    view = at_rest("{scaling: {down: {stableSeconds: 0}}}", ACTIVE, DRAINING)
+    assert isinstance(next_step(with_broker(view, f"{GROUP_1}-0", backlog=None)), Wait)
+
+
+def test_no_group_is_forced_out_while_the_cluster_hibernates() -> None:
+    spec = "{mode: Hibernated, scaling: {down: {drainTimeoutSeconds: 1, onTimeout: Force}}}"
+    assert next_step(at_rest(spec, ACTIVE, DRAINING)) is None
+
+
+def test_the_last_group_that_takes_messages_stays_until_a_wanted_one_does() -> None:
+    view = at_rest("{}", State.CREATING, ACTIVE, ACTIVE)
+    found = next(scaling.drain(view))
+    assert found.why == "group 2 stays until another group takes messages"
+
+
+def test_a_group_past_return_is_unregistered_though_it_is_wanted_again() -> None:
+    view = seen(at_rest(TWO, ACTIVE, UNREGISTERING), routes={"10.0.9.1:9876": frozenset({GROUP_1})})
+    found = next_step(view)
+    assert isinstance(found, Unregister)
+    assert (found.name_server, found.broker_name) == ("10.0.9.1:9876", GROUP_1)
+    assert moved_to(next_step(seen(view, routes={"10.0.9.1:9876": frozenset({"orders-broker-0"})}))) == "Removing"
+
+
+def test_a_group_keeps_its_config_map_until_nothing_else_is_left_of_it() -> None:
+    view = at_rest("{}", ACTIVE, REMOVING)
+    assert isinstance(found := next_step(marked(view)), Delete)
+    assert found.target == f"ConfigMap {GROUP_1}"
+    set_that_goes = live(broker_objects.stateful_set(view.cluster, Group(1, REMOVING), IMAGES))
+    set_that_goes["metadata"] |= GOING
+    left = marked(view).observed.with_object(set_that_goes)
+    assert next_step(replace(view, observed=left)) is None
+
+
+def marked(view: View) -> View:
+    """The volumes of groups that are removed are marked as such."""
+    return seen(view, volumes=tuple(replace(each, released=each.group == 1) for each in view.observed.volumes))
+
+
+# -- volumes -----------------------------------------------------------------------------------------------------------
+
+DELETED_WHEN_SCALED = "{broker: {slavesPerGroup: 0, storage: {whenScaled: Delete}}}"
+
+
+def test_a_volume_is_deleted_only_when_its_pod_is_gone() -> None:
+    view = at_rest(DELETED_WHEN_SCALED)
+    assert isinstance(found := next_step(view), Delete)
+    assert found.target == "PersistentVolumeClaim store-orders-broker-0-1"
+    still_there = replace(pod(Group(0, ACTIVE), 1), terminating=True)
+    assert next_step(seen(view, pods=(*view.observed.pods, still_there))) is None
+
+
+def test_volumes_of_a_group_that_nobody_knows_are_not_deleted() -> None:
+    view = at_rest(DELETED_WHEN_SCALED)
+    unknown = volume(view.cluster, 5, 1)
+    assert next_step(seen(view, volumes=(view.observed.volumes[0], unknown))) is None
+
+
+def test_a_slaves_volume_that_is_kept_does_not_count_as_a_removed_groups() -> None:
+    assert next_step(at_rest("{broker: {slavesPerGroup: 0}}")) is None
+
+
+def test_a_stateful_set_stays_until_its_volumes_would_survive_it() -> None:
+    view = marked(at_rest("{}", ACTIVE, REMOVING))
+    made = live(broker_objects.stateful_set(view.cluster, Group(1, REMOVING), IMAGES))
+    view = replace(view, observed=view.observed.with_object(made))
+    assert isinstance(found := next(objects.clean(view)), Delete)
+    assert found.target == f"StatefulSet {GROUP_1}"
+    assert isinstance(next(objects.clean(with_volumes(view, owned=True))), Wait)
+
+
+def test_a_volume_that_is_larger_than_wished_is_left_as_it_is() -> None:
+    view = at_rest("{broker: {storage: {size: 20Gi}}}")
+    smaller = replace(view, cluster=at_rest("{broker: {storage: {size: 10Gi}}}").cluster)
+    found = next_step(smaller)
+    assert isinstance(found, Apply), "which says that it is smaller by now, and changes no template"
+    assert found.manifest["spec"]["volumeClaimTemplates"] == template(view)
+
+
+def template(view: View) -> Any:
+    return view.observed.objects["StatefulSet", "orders-broker-0"]["spec"]["volumeClaimTemplates"]
+
+
+def test_each_volume_grows_before_its_stateful_set_is_made_anew() -> None:
+    larger = at_rest("{broker: {storage: {size: 30Gi}}}").cluster
+    view = replace(at_rest("{broker: {storage: {size: 20Gi}}}"), cluster=larger)
+    assert isinstance(found := next_step(view), Patch)
+    assert (found.name, found.changes) == (
+        "store-orders-broker-0-0", {"spec": {"resources": {"requests": {"storage": "30Gi"}}}},
+    )  # fmt: skip
+    made_anew = next_step(with_volumes(view, requested="30Gi"))
+    assert isinstance(made_anew, Delete)
+    assert (made_anew.target, made_anew.orphan) == ("StatefulSet orders-broker-0", True)
+
+
+# -- objects -----------------------------------------------------------------------------------------------------------
+
+
+def test_an_object_that_goes_is_waited_for_and_neither_changed_nor_deleted_again() -> None:
+    view = with_live(at_rest(), "Service", "orders-namesrv", {**GOING, "labels": {}})
+    unwanted = ("Service", "orders-broker-4")
+    going = {**view.observed.objects["Service", "orders-broker-0"], "metadata": {"name": unwanted[1], **GOING}}
+    assert next_step(seen(view, objects={**view.observed.objects, unwanted: going})) is None
+
+
+def test_nothing_is_done_to_a_paused_cluster() -> None:
+    assert next_step(seen(at_rest("{managementPolicy: Paused}"), objects={})) is None
+
+
+# -- restarts ----------------------------------------------------------------------------------------------------------
+
+
+def stale(spec: str = "{}", *states: State) -> View:
+    """Only the master of group 0 has yet to be restarted."""
+    return with_pod(at_rest(spec, *states), "orders-broker-0-0", revision=STALE)
+
+
+def restarted(view: View) -> list[str]:
+    step = next_step(view)
+    return [step.name] if isinstance(step, Delete) and step.kind == "Pod" else []
+
+
+def test_a_master_is_restarted_when_its_slaves_have_all_that_it_has() -> None:
+    assert restarted(stale()) == ["orders-broker-0-0"]
+
+
+@pytest.mark.parametrize(("behind", "names"), [(100, ["orders-broker-0-0"]), (101, []), (None, [])])
+def test_a_master_waits_for_slaves_that_are_too_far_or_who_knows_how_far_behind(
+    behind: int | None, names: list[str]
+) -> None:
+    view = stale("{update: {maxLagBytes: 100}}")
+    assert restarted(with_broker(view, "orders-broker-0-1", behind=behind)) == names
+
+
+def test_slaves_restart_before_their_master() -> None:
+    assert restarted(with_pod(stale(), "orders-broker-0-1", revision=STALE)) == ["orders-broker-0-1"]
+
+
+@pytest.mark.parametrize("away", [{"ready": False}, {"terminating": True}])
+def test_no_broker_is_restarted_while_one_of_another_group_does_not_serve(away: dict[str, bool]) -> None:
+    assert restarted(with_pod(stale(TWO, ACTIVE, ACTIVE), f"{GROUP_1}-1", **away)) == []
+
+
+def test_no_broker_is_restarted_while_one_of_another_group_is_not_there() -> None:
+    assert restarted(without(stale(TWO, ACTIVE, ACTIVE), f"{GROUP_1}-1")) == []
+
+
+def test_no_broker_is_restarted_while_a_group_leaves() -> None:
+    view = stale("{}", ACTIVE, UNREGISTERING)
+    still_there = tuple(pod(Group(1, UNREGISTERING), ordinal) for ordinal in (0, 1))
+    assert restarted(seen(view, pods=(*view.observed.pods, *still_there))) == []
+
+
+def test_a_broker_that_does_not_serve_is_restarted_at_once_and_only_once() -> None:
+    view = with_pod(stale(), "orders-broker-0-1", ready=False, revision=STALE)
+    assert restarted(view) == ["orders-broker-0-1"]
+    assert restarted(with_pod(view, "orders-broker-0-1", terminating=True)) == []
+
+
+@pytest.mark.parametrize("spec", ["{mode: Hibernated}", "{update: {strategy: OnDelete}}"])
+def test_a_cluster_that_hibernates_or_whose_pods_a_person_restarts_has_no_broker_restarted(spec: str) -> None:
+    running = stale().observed
+    assert restarted(seen(at_rest(spec), pods=running.pods, brokers=running.brokers)) == []
+
+
+def test_no_broker_is_restarted_before_kubernetes_has_told_the_revision_of_the_latest_change() -> None:
+    assert restarted(with_live(stale(), "StatefulSet", "orders-broker-0", {"generation": 2})) == []

@@ -44,16 +44,16 @@ class Leader:
     async def acquired(self) -> None:
         """Returns when this candidate holds the Lease."""
         while True:
-            if await self._try(self._take):
+            if await self._try(self._take, self._timing.renew):
                 break
             await asyncio.sleep(self._timing.retry)
         log.info("%s leads: it holds the Lease %s/%s", self._identity, self._namespace, self._name)
 
     async def lost(self) -> None:
         """Renews the Lease; returns when it is lost, or could not be renewed in time."""
-        while time.monotonic() - self._renewed < self._timing.renew:
-            await asyncio.sleep(self._timing.retry)
-            if await self._try(self._renew) is None:
+        while (left := self._left()) > 0:
+            await asyncio.sleep(min(self._timing.retry, left))
+            if await self._try(self._renew, self._left()) is None:
                 log.warning("%s no longer leads: another holds %s/%s", self._identity, self._namespace, self._name)
                 return
         log.warning("%s no longer leads: it could not renew %s/%s", self._identity, self._namespace, self._name)
@@ -67,10 +67,14 @@ class Leader:
         except ApiError as error:
             log.info("the Lease %s/%s is not released (%s): it runs out", self._namespace, self._name, error)
 
-    async def _try(self, attempt: Callable[[], Any]) -> bool | None:
-        """True: it is ours. False: not now. None: another one's."""
+    def _left(self) -> float:
+        """Seconds within which the Lease must be renewed."""
+        return self._renewed + self._timing.renew - time.monotonic()
+
+    async def _try(self, attempt: Callable[[], Any], seconds: float) -> bool | None:
+        """True: it is ours. False: not now, or no answer within `seconds`. None: another one's."""
         try:
-            async with asyncio.timeout(self._timing.renew):
+            async with asyncio.timeout(seconds):
                 found: bool | None = await attempt()
                 return found
         except (ApiError, TimeoutError) as error:

@@ -6,8 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from rocket_operator.objects.broker import VOLUME
+from rocket_operator.objects.members import Member
 from rocket_operator.objects.metadata import (
     CLIENTS_PORT,
+    CLUSTER_LABEL,
     GROUP_LABEL,
     RELEASED_ANNOTATION,
     ROLE_LABEL,
@@ -69,18 +71,21 @@ def _troubles(status: Mapping[str, Any]) -> Iterator[str]:
 
 
 def volume(manifest: Manifest) -> Volume | None:
-    """A broker's volume; None for a claim that is none."""
+    """A broker's volume; None for a claim that is none, though it may wear a volume's labels, as copies do."""
     metadata, spec, status = manifest["metadata"], manifest["spec"], manifest.get("status") or {}
-    group, ordinal = (metadata.get("labels") or {}).get(GROUP_LABEL), metadata["name"].rpartition("-")[2]
-    if group is None or not ordinal.isdecimal() or not metadata["name"].startswith(f"{VOLUME}-"):
+    labels, name = metadata.get("labels") or {}, metadata["name"]
+    member = Member.parse(name.removeprefix(f"{VOLUME}-"))
+    if member is None or member.group is None or name != f"{VOLUME}-{member.name}":
+        return None
+    if (labels.get(CLUSTER_LABEL), labels.get(GROUP_LABEL)) != (member.cluster, str(member.group)):
         return None
     requested = str(spec["resources"]["requests"]["storage"])
     conditions = {each["type"]: each for each in status.get("conditions") or () if each["status"] == "True"}
     return Volume(
-        name=metadata["name"],
+        name=name,
         uid=metadata["uid"],
-        group=int(group),
-        ordinal=int(ordinal),
+        group=member.group,
+        ordinal=member.ordinal,
         requested=requested,
         actual=str((status.get("capacity") or {}).get("storage", "")),
         storage_class=spec.get("storageClassName") or "",

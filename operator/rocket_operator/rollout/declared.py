@@ -93,11 +93,12 @@ def is_asked(cluster: Cluster, objects: Mapping[tuple[str, str], Manifest], decl
 
 
 def _masters(view: View) -> Iterator[tuple[Pod, Broker]]:
-    """The masters of groups that take messages, with what they know."""
+    """The masters of groups that take messages, with what they know: those that said all of it."""
     for group in view.active_groups():
         pod = view.master(group.index)
-        if pod is not None and view.observed.brokers[pod.name].topics is not None:
-            yield pod, view.observed.brokers[pod.name]
+        broker = view.observed.brokers[pod.name] if pod else None
+        if pod and broker and broker.topics is not None and broker.consumer_groups is not None:
+            yield pod, broker
 
 
 def _all_answer(view: View) -> bool:

@@ -167,6 +167,42 @@ async def test_a_pod_that_only_wears_the_clusters_label_is_none_of_its_pods(b: B
     assert b.status()["display"]["brokers"] == "2/2"
 
 
+async def test_a_copy_of_a_volume_with_its_labels_is_nobodys_volume(b: Bench) -> None:
+    b.make(broker={"storage": {"whenScaled": "Delete"}})
+    await b.until_stable()
+    original = b.store.get("PersistentVolumeClaim", "default", "store-orders-broker-0-0")
+    assert original is not None
+    for name in ("store-orders-broker-0-0-copy-7", "store-orders-broker-0-7-copy", "store-pay-broker-0-7", "copy-0-7"):
+        metadata = {"name": name, "namespace": "default", "labels": original["metadata"]["labels"]}
+        b.store.create({**original, "metadata": metadata})
+    b.kubernetes.faults.writes.clear()
+    await b.look()
+    assert b.kubernetes.faults.writes == []
+
+
+async def test_an_object_of_an_earlier_cluster_of_the_same_name_is_not_taken_over_or_deleted(b: Bench) -> None:
+    owner = {"apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster", "name": "orders", "uid": "earlier"}
+    labels = {"rocketcluster.dev/cluster": "orders"}
+    metadata = {"name": "left", "namespace": "default", "labels": labels}
+    for name, owners in (("an-earlier-ones", [owner]), ("a-strangers", [])):
+        b.store.create({"apiVersion": "v1", "kind": "ConfigMap",
+                        "metadata": {**metadata, "name": name, "ownerReferences": owners}})  # fmt: skip
+    b.make()
+    await b.until_stable()
+    assert {"an-earlier-ones", "a-strangers"} <= set(b.names("ConfigMap"))
+
+
+async def test_a_resource_of_another_cluster_makes_nothing_here(b: Bench) -> None:
+    b.make()
+    await b.until_stable()
+    b.store.create(resource("RocketTopic", "pay", clusterRef={"name": "billing"}))
+    b.store.create(resource("RocketConsumerGroup", "settle", clusterRef={"name": "billing"}))
+    await b.until_stable()
+    await b.look()
+    assert b.brokers.groups[0].topics == {}
+    assert b.brokers.groups[0].consumer_groups == {}
+
+
 async def test_an_object_that_somebody_always_changes_back_is_told_and_not_fought_over(b: Bench) -> None:
     b.make()
     await b.until_stable()

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pytest
@@ -153,6 +154,72 @@ async def test_a_leader_that_cannot_renew_gives_up_before_another_may_lead(kuber
         async with asyncio.timeout(10):
             await leader.lost()
         assert loop.time() - begun < QUICK.duration + 1
+
+
+class SilentApi(Api):
+    """Answers until it is told to be silent; then a request is never over."""
+
+    is_silent = False
+
+    async def get(self, kind: str, namespace: str | None, name: str) -> dict[str, Any] | None:
+        if self.is_silent:
+            await asyncio.Event().wait()
+        return await super().get(kind, namespace, name)
+
+
+async def test_a_leader_whose_last_attempt_hangs_gives_up_before_another_may_lead(kubernetes: Kubernetes) -> None:
+    timing = Timing(duration=1.6, renew=1.0, retry=0.9)
+    async with SilentApi(kubernetes.configuration) as api:
+        leader = Leader(api, "default", LEASE, "first", timing)
+        await leader.acquired()
+        api.is_silent = True
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        async with asyncio.timeout(10):
+            await leader.lost()
+        assert loop.time() - begun < timing.duration
+
+
+async def test_a_lease_that_is_another_ones_by_now_is_neither_renewed_nor_released(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        leader = Leader(api, "default", LEASE, "first", QUICK)
+        await leader.acquired()
+        kubernetes.store.patch(("Lease", "default", LEASE), {"spec": {"holderIdentity": "second"}})
+        async with asyncio.timeout(10):
+            await leader.lost()
+        await leader.release()
+    lease = kubernetes.store.get("Lease", "default", LEASE)
+    assert lease is not None
+    assert lease["spec"]["holderIdentity"] == "second"
+
+
+async def test_a_leader_that_renews_in_time_goes_on_leading(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        leader = Leader(api, "default", LEASE, "first", QUICK)
+        heir = Leader(api, "default", LEASE, "heir", QUICK)
+        await leader.acquired()
+        leading, waiting = asyncio.create_task(leader.lost()), asyncio.create_task(heir.acquired())
+        done, _ = await asyncio.wait({leading, waiting}, timeout=QUICK.duration * 2)
+        for task in (leading, waiting):
+            task.cancel()
+        await asyncio.gather(leading, waiting, return_exceptions=True)
+    assert not done
+
+
+async def test_a_lease_is_outwaited_for_as_long_as_its_holder_said(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        await Leader(api, "default", LEASE, "patient", replace(QUICK, duration=1000)).acquired()
+        heir = Leader(api, "default", LEASE, "heir", QUICK)
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(QUICK.duration * 1.5):
+                await heir.acquired()
+
+
+async def test_an_operator_that_comes_back_under_its_name_leads_at_once(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        await Leader(api, "default", LEASE, "first", replace(QUICK, duration=1000)).acquired()
+        async with asyncio.timeout(10):
+            await Leader(api, "default", LEASE, "first", QUICK).acquired()
 
 
 async def test_the_operator_tells_of_itself_and_of_its_clusters(kubernetes: Kubernetes) -> None:

@@ -172,7 +172,12 @@ async def test_a_copy_of_a_volume_with_its_labels_is_nobodys_volume(b: Bench) ->
     await b.until_stable()
     original = b.store.get("PersistentVolumeClaim", "default", "store-orders-broker-0-0")
     assert original is not None
-    for name in ("store-orders-broker-0-0-copy-7", "store-orders-broker-0-7-copy", "store-pay-broker-0-7", "copy-0-7"):
+    for name in (
+        "store-orders-broker-0-0-copy-7",
+        "store-orders-broker-0-7-copy",
+        "store-pay-broker-0-7",
+        "orders-broker-0-7",
+    ):
         metadata = {"name": name, "namespace": "default", "labels": original["metadata"]["labels"]}
         b.store.create({**original, "metadata": metadata})
     b.kubernetes.faults.writes.clear()
@@ -201,6 +206,16 @@ async def test_a_resource_of_another_cluster_makes_nothing_here(b: Bench) -> Non
     await b.look()
     assert b.brokers.groups[0].topics == {}
     assert b.brokers.groups[0].consumer_groups == {}
+
+
+async def test_a_topics_resource_that_somebodys_finalizer_holds_back_is_gone(b: Bench) -> None:
+    b.make()
+    topic = resource("RocketTopic", "pay", deletionPolicy="Delete")
+    b.store.create({**topic, "metadata": {**topic["metadata"], "finalizers": ["example.org/holds"]}})
+    await b.until_stable()
+    b.store.delete(("RocketTopic", "default", "pay"))
+    await b.until_stable()
+    assert b.brokers.groups[0].topics == {}
 
 
 async def test_an_object_that_somebody_always_changes_back_is_told_and_not_fought_over(b: Bench) -> None:

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from rocket_operator import handlers
-from rocket_operator.cluster.api import Api
+from rocket_operator.cluster.api import Api, ApiError
+from rocket_operator.cluster.kinds import OPTIONAL
 from rocket_operator.cluster.leader import Leader, Timing
 from rocket_operator.runner import LEASE, Operator, Settings
 from rocket_testing.fake_brokers import FakeBrokers
@@ -215,6 +216,15 @@ async def test_a_lease_is_outwaited_for_as_long_as_its_holder_said(kubernetes: K
                 await heir.acquired()
 
 
+async def test_a_lease_that_is_let_go_is_not_outwaited(kubernetes: Kubernetes) -> None:
+    async with Api(kubernetes.configuration) as api:
+        first = Leader(api, "default", LEASE, "first", replace(QUICK, duration=1000))
+        await first.acquired()
+        await first.release()
+        async with asyncio.timeout(10):
+            await Leader(api, "default", LEASE, "heir", QUICK).acquired()
+
+
 async def test_an_operator_that_comes_back_under_its_name_leads_at_once(kubernetes: Kubernetes) -> None:
     async with Api(kubernetes.configuration) as api:
         await Leader(api, "default", LEASE, "first", replace(QUICK, duration=1000)).acquired()
@@ -249,6 +259,52 @@ async def test_the_operator_tells_of_itself_and_of_its_clusters(kubernetes: Kube
             return "orders" not in await metrics()
 
         await eventually(is_forgotten)
+
+
+async def test_only_the_very_object_that_was_seen_is_deleted(kubernetes: Kubernetes) -> None:
+    metadata = {"name": "made-anew", "namespace": "default"}
+    kubernetes.store.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata})
+    async with Api(kubernetes.configuration) as api:
+        with pytest.raises(ApiError) as refused:
+            await api.delete("ConfigMap", "default", "made-anew", "the uid of an earlier one")
+    assert refused.value.is_conflict
+    assert kubernetes.store.get("ConfigMap", "default", "made-anew") is not None
+
+
+class ConfinedApi(Api):
+    """May not see the Prometheus operator's objects."""
+
+    async def list(self, kind: str, namespace: str | None, label_selector: str | None = None) -> list[dict[str, Any]]:
+        if kind in OPTIONAL:
+            raise ApiError(403, "Forbidden", f"{kind} may not be listed")
+        return await super().list(kind, namespace, label_selector)
+
+
+async def test_an_operator_that_may_not_see_monitors_does_without_them() -> None:
+    async with Kubernetes(without=frozenset()) as kubernetes, ConfinedApi(kubernetes.configuration) as api:
+        b = Bench(kubernetes, api)
+        b.make()
+        await b.until_stable()
+        assert b.names("PodMonitor") == []
+
+
+class EvictedApi(Api):
+    """Remembers a pod of the cluster that was evicted."""
+
+    async def list(self, kind: str, namespace: str | None, label_selector: str | None = None) -> list[dict[str, Any]]:
+        found = await super().list(kind, namespace, label_selector)
+        spec = {"containers": [{"name": "namesrv", "image": "namesrv:1.0"}]}
+        evicted = {"metadata": {"name": "evicted", "uid": "e"}, "spec": spec, "status": {"phase": "Failed"}}
+        return [*found, evicted] if kind == "Pod" else found
+
+
+async def test_a_pod_that_was_evicted_and_is_only_remembered_keeps_no_cluster_from_hibernating() -> None:
+    async with Kubernetes() as kubernetes, EvictedApi(kubernetes.configuration) as api:
+        b = Bench(kubernetes, api)
+        b.make()
+        await b.until_stable()
+        b.edit(mode="Hibernated")
+        await b.until_stable()
 
 
 async def test_monitors_and_rules_are_made_where_their_kinds_exist() -> None:

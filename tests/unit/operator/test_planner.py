@@ -130,6 +130,11 @@ def test_a_new_group_is_not_opened_while_consumer_groups_are_unknown(group: int)
     assert isinstance(next_step(view), Wait)
 
 
+def test_a_master_that_stops_is_not_told_anything_though_it_still_answers() -> None:
+    view = at_rest(TWO, ACTIVE, State.SYNCING)
+    assert isinstance(next_step(with_pod(view, f"{GROUP_1}-0", terminating=True)), Wait)
+
+
 @pytest.mark.parametrize("topic", ["orders", "orders-broker-0", "orders-broker-7", "TBW102"])
 def test_topics_that_every_broker_makes_for_itself_are_not_given_to_a_new_group(topic: str) -> None:
     view = at_rest(TWO, ACTIVE, State.SYNCING)
@@ -268,6 +273,21 @@ def test_each_volume_grows_before_its_stateful_set_is_made_anew() -> None:
     made_anew = next_step(with_volumes(view, requested="30Gi"))
     assert isinstance(made_anew, Delete)
     assert (made_anew.target, made_anew.orphan) == ("StatefulSet orders-broker-0", True)
+
+
+def test_old_volumes_come_back_once_and_the_wish_for_them_is_taken_off() -> None:
+    view = marked(at_rest(TWO, ACTIVE, ACTIVE))
+    view = replace(view, cluster=replace(view.cluster, annotations={"rocketcluster.dev/adopt-volumes": "1"}))
+    adopted = next_step(view)
+    assert isinstance(adopted, Patch)
+    assert (adopted.name, adopted.changes) == (
+        "store-orders-broker-1-0", {"metadata": {"annotations": {"rocketcluster.dev/released": None}}},
+    )  # fmt: skip
+    done = next_step(with_volumes(view, released=False))
+    assert isinstance(done, Patch)
+    assert (done.target, done.changes) == (
+        "RocketCluster orders", {"metadata": {"annotations": {"rocketcluster.dev/adopt-volumes": None}}},
+    )  # fmt: skip
 
 
 # -- objects -----------------------------------------------------------------------------------------------------------

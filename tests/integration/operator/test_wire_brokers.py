@@ -1,0 +1,85 @@
+"""What the operator hears from real brokers and name servers, and what it makes of no answer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from rocket_client import Message, Producer
+from rocket_operator.cluster.brokers import Refused, WireBrokers
+from rocket_operator.cluster.needs import Needs
+from rocket_operator.objects.metadata import Cluster as Described
+from rocket_operator.objects.metadata import Images
+from rocket_operator.rollout.steps import Configure, Unregister
+from rocket_operator.rollout.view import Blocker, Observed, Pod, View
+from rocket_operator.spec import ClusterSpec
+from rocket_testing.cluster import Cluster
+from rocket_testing.waiting import eventually
+
+KIND = {"apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster", "metadata": {"name": "orders"}}
+DESCRIBED = Described(ClusterSpec.parse({**KIND, "spec": {}}), "messaging", "u-1")
+NEEDS = Needs(metadata=True, backlog=1)
+
+
+def view(*pods: Pod) -> View:
+    return View(DESCRIBED, Images("broker", "namesrv", "1.0"), Observed(pods=pods), 0.0)
+
+
+def pod(group: int | None, ordinal: int, address: str) -> Pod:
+    host, _, port = address.rpartition(":")
+    name = f"orders-{group}-{ordinal}"
+    return Pod(name, name, group, ordinal, host, int(port), True, False, "", "", "", "", "")
+
+
+@pytest.fixture
+async def brokers() -> AsyncIterator[WireBrokers]:
+    async with WireBrokers() as found:
+        yield found
+
+
+@pytest.fixture
+def cluster(tmp_path: Path) -> object:
+    with Cluster(tmp_path) as found:
+        found.add_namesrv()
+        yield found
+
+
+async def test_a_master_tells_how_far_its_own_groups_slave_is_behind(brokers: WireBrokers, cluster: Cluster) -> None:
+    master = cluster.add_broker(brokerName="orders-broker-1")
+    slave = cluster.add_broker(brokerName="orders-broker-1", brokerId="1", brokerRole="SLAVE")
+    seen = view(pod(1, 0, master.address), pod(1, 1, slave.address))
+
+    async def is_known() -> bool:
+        found = await brokers.observe(seen, NEEDS)
+        return (found["orders-1-0"].behind, found["orders-1-1"].behind) == (None, 0)
+
+    await eventually(is_known)
+
+
+async def test_messages_are_counted_only_on_a_broker_that_takes_no_more(brokers: WireBrokers, cluster: Cluster) -> None:
+    master = cluster.add_broker()
+    seen = view(pod(1, 0, master.address))
+    async with Producer(cluster.namesrv) as producer:
+        await producer.send(Message("pay", "x"))
+    assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog is None
+    await brokers.act(Configure("closing", "orders-1-0", master.address, {"brokerPermission": "4"}))
+    assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog == (Blocker("pay", "", 1),)
+
+
+async def test_a_name_server_forgets_all_members_of_a_group(brokers: WireBrokers, cluster: Cluster) -> None:
+    cluster.add_broker(brokerName="orders-broker-1")
+    cluster.add_broker(brokerName="orders-broker-1", brokerId="1", brokerRole="SLAVE")
+    seen = view(pod(None, 0, cluster.namesrv))
+    assert await brokers.routes(seen) == {cluster.namesrv: {"orders-broker-1"}}
+    await brokers.act(Unregister("gone", cluster.namesrv, "orders-broker-1"))
+    assert await brokers.routes(seen) == {cluster.namesrv: frozenset()}
+
+
+async def test_who_does_not_answer_is_not_seen_and_a_word_to_him_is_refused(brokers: WireBrokers) -> None:
+    nobody = "127.0.0.1:1"
+    assert await brokers.observe(view(pod(1, 0, nobody)), NEEDS) == {}
+    assert await brokers.routes(view(pod(None, 0, nobody))) == {}
+    with pytest.raises(Refused, match="Pod orders-1-0 did not do what it was told"):
+        await brokers.act(Configure("closing", "orders-1-0", nobody, {}))

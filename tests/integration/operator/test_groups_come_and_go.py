@@ -50,6 +50,15 @@ async def test_a_group_with_nothing_to_consume_leaves(b: Bench) -> None:
     assert len(claims) == 2
 
 
+async def test_the_end_of_the_quiet_time_is_looked_at_when_it_comes(b: Bench) -> None:
+    b.make(broker={"groups": 2})
+    await b.until_stable()
+    b.edit(broker={"groups": 1})
+    await b.until("Scaling", reason="Verifying")
+    b.now += 10
+    assert (await b.look()).again == 20
+
+
 async def test_a_group_with_messages_stays_and_says_what_for(b: Bench) -> None:
     b.make(broker={"groups": 2})
     await b.until_stable()

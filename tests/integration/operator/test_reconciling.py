@@ -332,6 +332,14 @@ async def test_an_answer_that_may_be_better_next_time_is_waited_for(b: Bench, co
     await b.until_stable()
 
 
+async def test_what_the_api_server_refuses_for_good_is_not_tried_again_and_again(b: Bench) -> None:
+    b.make()
+    b.kubernetes.faults.answers = [422]
+    outcome = await b.look()
+    assert not outcome.retry
+    assert b.condition("Reconciled")["reason"] == "RefusedByApiServer"
+
+
 def _storage_class(name: str, grows: bool) -> dict[str, Any]:
     return {
         "apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {"name": name},

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from rocket_client import Message, Producer
+from rocket_client import Backlog, Message, NoAnswer, Producer, ServerAdmin
 from rocket_operator.cluster.brokers import Refused, WireBrokers
 from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.metadata import Cluster as Described
@@ -66,6 +66,17 @@ async def test_messages_are_counted_only_on_a_broker_that_takes_no_more(brokers:
     assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog is None
     await brokers.act(Configure("closing", "orders-1-0", master.address, {"brokerPermission": "4"}))
     assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog == (Blocker("pay", "", 1),)
+
+
+async def test_messages_that_could_not_be_counted_are_not_none(
+    brokers: WireBrokers, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(servers: ServerAdmin, address: str) -> list[Backlog]:
+        raise NoAnswer("too many topics to count in time", maybe_done=False)
+
+    master = cluster.add_broker(brokerPermission="4")
+    monkeypatch.setattr(ServerAdmin, "backlog", fail)
+    assert (await brokers.observe(view(pod(1, 0, master.address)), NEEDS))["orders-1-0"].backlog is None
 
 
 async def test_a_name_server_forgets_all_members_of_a_group(brokers: WireBrokers, cluster: Cluster) -> None:

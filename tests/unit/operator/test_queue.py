@@ -115,3 +115,34 @@ async def test_a_cluster_that_is_gone_is_forgotten_and_may_come_back() -> None:
     queue.wake(ORDERS, 1)
     await eventually(lambda: looks.seen == [ORDERS] * 2)
     await queue.stop()
+
+
+async def test_a_cluster_that_is_made_anew_during_the_look_that_misses_it_is_looked_at_again() -> None:
+    def made_anew_meanwhile(key: Key) -> Outcome:
+        if len(looks.seen) == 1:
+            queue.wake(key, 1)
+        return Outcome(exists=False)
+
+    looks = Looks(made_anew_meanwhile)
+    queue = Queue(looks, Metrics(), resync=1000)
+    queue.wake(ORDERS, 1)
+    await eventually(lambda: looks.seen == [ORDERS] * 2)
+    await queue.stop()
+
+
+async def test_a_look_that_wants_another_one_at_once_has_it() -> None:
+    looks = Looks(lambda key: Outcome(again=0.0 if len(looks.seen) == 1 else None))
+    queue = Queue(looks, Metrics(), resync=1000)
+    queue.wake(ORDERS)
+    await eventually(lambda: looks.seen == [ORDERS] * 2)
+    await queue.stop()
+
+
+async def test_pauses_after_failures_begin_anew_with_another_spec() -> None:
+    looks = Looks(lambda key: Outcome(retry=True))
+    queue = Queue(looks, Metrics(), resync=1000)
+    for generation in range(1, 8):
+        queue.wake(ORDERS, generation)
+        await eventually(lambda: len(looks.seen) == generation)  # noqa: B023 - awaited before the next one
+    await eventually(lambda: len(looks.seen) == 8)
+    await queue.stop()

@@ -12,11 +12,12 @@ from rocket_operator.cluster.brokers import Refused, WireBrokers
 from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.metadata import Cluster as Described
 from rocket_operator.objects.metadata import Images
-from rocket_operator.rollout.steps import Configure, Unregister
+from rocket_operator.rollout.steps import Configure, CopyMetadata, Unregister
 from rocket_operator.rollout.view import Blocker, Observed, Pod, View
 from rocket_operator.spec import ClusterSpec
 from rocket_testing.cluster import Cluster
 from rocket_testing.waiting import eventually
+from rocket_wire.bodies.topics import TopicConfig
 
 KIND = {"apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster", "metadata": {"name": "orders"}}
 DESCRIBED = Described(ClusterSpec.parse({**KIND, "spec": {}}), "messaging", "u-1")
@@ -66,6 +67,19 @@ async def test_messages_are_counted_only_on_a_broker_that_takes_no_more(brokers:
     assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog is None
     await brokers.act(Configure("closing", "orders-1-0", master.address, {"brokerPermission": "4"}))
     assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog == (Blocker("pay", "", 1),)
+
+
+async def test_every_topic_counts_and_retries_and_no_dead_letters(brokers: WireBrokers, cluster: Cluster) -> None:
+    master = cluster.add_broker()
+    names = [f"pay-{number:02}" for number in range(20)]
+    wanted = tuple(TopicConfig(name, 1, 1) for name in (*names, "%RETRY%settle", "%DLQ%settle"))
+    await brokers.act(CopyMetadata("making topics", "orders-1-0", master.address, wanted))
+    async with Producer(cluster.namesrv) as producer:
+        for each in wanted:
+            await producer.send(Message(each.topic_name, "x"))
+    await brokers.act(Configure("closing", "orders-1-0", master.address, {"brokerPermission": "4"}))
+    backlog = (await brokers.observe(view(pod(1, 0, master.address)), NEEDS))["orders-1-0"].backlog
+    assert sorted(each.topic for each in backlog or ()) == ["%RETRY%settle", *names]
 
 
 async def test_messages_that_could_not_be_counted_are_not_none(

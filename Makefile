@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 BUILD := .build
+# Test processes side by side: most tests wait for servers rather than compute.
+WORKERS ?= 3
 COMPONENTS := wire net client namesrv broker operator cli
 SOURCES := $(COMPONENTS) tests benchmarks examples
 
@@ -30,7 +32,7 @@ demo: $(VENV)/ready  ## the same, then stop; fails unless all ten messages came 
 	$(BIN)/rocketctl demo examples/quickstart/cluster.yaml
 
 test: $(VENV)/ready  ## every test that needs only Python
-	$(BIN)/python -m pytest -m "not slow and not interop and not e2e and not chart" tests
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not interop and not e2e and not chart" tests
 	@echo "left out: real Java, Go and C++ clients (make interop), long fault runs (make faults), a real Kubernetes (make e2e)"
 
 check: $(VENV)/ready  ## format, lint, types, import contracts, unit tests
@@ -38,7 +40,7 @@ check: $(VENV)/ready  ## format, lint, types, import contracts, unit tests
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy $(COMPONENTS)
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m pytest tests/unit
+	$(BIN)/python -m pytest -n $(WORKERS) tests/unit
 
 format: $(VENV)/ready  ## rewrite the sources in the project's format
 	$(BIN)/ruff format $(SOURCES)

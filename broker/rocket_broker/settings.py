@@ -1,7 +1,8 @@
 """Every setting of a broker, by RocketMQ's own key (protocol section 7.1): declared once, read once, frozen.
 
 A field's name is the key in snake_case; keys that do not follow camelCase say their own name. A key that is not here
-has no meaning in this broker: it is named in a warning at the start and shown by GET_BROKER_CONFIG all the same.
+has no meaning in this broker: it is named in a warning at the start and shown by GET_BROKER_CONFIG all the same. One
+that asks for what is not there, such as access control, stops the start.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import socket
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, field
@@ -31,6 +32,13 @@ Hours = Annotated[
 Delays = Annotated[
     str, Meta(pattern=r"^\s*[0-9]+[smhd](\s+[0-9]+[smhd])*\s*$", description="a list such as 1s 5s 1m 2h")
 ]
+
+
+# Switches of what is not there: a broker that ignored one would not do what its file says, so it does not start.
+NoFailover = Annotated[Literal["false"], Meta(description="false: there is no failover yet")]
+NoAccessControl = Annotated[Literal["false"], Meta(description="false: there is no access control yet")]
+NoMultiDispatch = Annotated[Literal["false"], Meta(description="false: a message goes into one queue")]
+FilesOnly = Annotated[Literal["default"], Meta(description="default: messages are stored in files of their own")]
 
 
 class BrokerRole(StrEnum):
@@ -117,6 +125,16 @@ class BrokerSettings(Settings, frozen=True):
 
     metrics_prom_exporter_port: Port = 5557
     metrics_prom_exporter_host: str = "0.0.0.0"
+
+    enable_d_leger_commit_log: NoFailover = "false"
+    enable_controller_mode: NoFailover = "false"
+    enable_slave_acting_master: NoFailover = "false"
+    acl_enable: NoAccessControl = "false"
+    authentication_enabled: NoAccessControl = "false"
+    authorization_enabled: NoAccessControl = "false"
+    enable_lmq: NoMultiDispatch = "false"
+    enable_multi_dispatch: NoMultiDispatch = "false"
+    store_type: FilesOnly = "default"
 
     @property
     def is_master(self) -> bool:

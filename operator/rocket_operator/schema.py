@@ -10,7 +10,7 @@ from __future__ import annotations
 import copy
 import difflib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -58,9 +58,7 @@ def unknown_fields(schema: Mapping[str, Any], value: object, path: str = "") -> 
         if key in known:
             yield from unknown_fields(known[key], inner, _join(path, key))
         else:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"allowed here are {', '.join(sorted(known))}"
-            yield Problem(_join(path, key), f"unknown field (value {_show(inner)}); {hint}")
+            yield Problem(_join(path, key), f"unknown field (value {_show(inner)}); {_hint(key, known)}")
 
 
 def with_defaults(schema: Mapping[str, Any], value: Any) -> Any:
@@ -122,6 +120,15 @@ def _same_item(schema: Mapping[str, Any], item: Any, previous: object) -> object
     if not keys or not isinstance(previous, list):
         return None
     return next((old for old in previous if all(old.get(key) == item.get(key) for key in keys)), None)
+
+
+def _hint(key: str, known: Collection[str]) -> str:
+    """What somebody may have meant who wrote a key that is not known."""
+    if close := difflib.get_close_matches(key, known, 1, 0.75):
+        return f"did you mean {close[0]}?"
+    if len(known) > 24:
+        return f"none of the {len(known)} allowed here is like it"
+    return f"allowed here are {', '.join(sorted(known))}"
 
 
 def _join(path: str, key: object) -> str:

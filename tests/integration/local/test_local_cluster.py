@@ -61,7 +61,7 @@ def test_a_killed_member_is_restarted(cluster: Rocketctl) -> None:
 
 
 def test_what_fails_at_once_is_tried_ever_later_and_its_last_words_are_shown(cluster: Rocketctl) -> None:
-    cluster.write(slaves=0, standInExit="3")
+    cluster.write(slaves=0, regionId="exits-with-3")
     cluster.start()
     cluster.said(f"{MASTER} exited with 3; its log ends: the stand-in was told to fail")
     cluster.said(f"restarting {MASTER} in 1.0 s: it exited with 3, 2 times in a row")
@@ -144,7 +144,7 @@ def test_members_do_not_outlive_a_killed_rocketctl(cluster: Rocketctl) -> None:
 
 
 def test_left_overs_that_are_deaf_are_killed_by_the_next_up(cluster: Rocketctl) -> None:
-    cluster.write(slaves=0, standInDeaf="true")
+    cluster.write(slaves=0, regionId="is-deaf")
     cluster.up()
     deaf = cluster.pid(MASTER)
     cluster.ran[-1].kill()
@@ -157,7 +157,7 @@ def test_left_overs_that_are_deaf_are_killed_by_the_next_up(cluster: Rocketctl) 
 
 
 def test_a_second_ctrl_c_waits_for_nobody(cluster: Rocketctl) -> None:
-    cluster.write(slaves=0, standInDeaf="true")
+    cluster.write(slaves=0, regionId="is-deaf")
     cluster.up()
     deaf = cluster.pid(MASTER)
     cluster.ran[-1].send_signal(signal.SIGINT)

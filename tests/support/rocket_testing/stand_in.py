@@ -1,7 +1,7 @@
 """Stands in for mqnamesrv and mqbroker: opens the ports of its settings file, answers /readyz, stops on SIGTERM.
 
-It writes what it does into ../journal. Keys of its own, which a manifest's `config` may hold: standInExit (end at once
-with this status), standInDeaf (SIGTERM is ignored).
+It writes what it does into ../journal. What it shall do stands in `regionId`, which means nothing to it otherwise:
+`exits-with-N` ends at once with this status, `is-deaf` ignores SIGTERM.
 """
 
 from __future__ import annotations
@@ -26,13 +26,12 @@ async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 
 async def main(settings: dict[str, str]) -> None:
-    if "standInExit" in settings:
+    part = settings.get("regionId", "")
+    if part.startswith("exits-with-"):
         print("the stand-in was told to fail", file=sys.stderr)
-        sys.exit(int(settings["standInExit"]))
+        sys.exit(int(part.removeprefix("exits-with-")))
     stop = asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(
-        signal.SIGTERM, (lambda: None) if "standInDeaf" in settings else stop.set
-    )
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, (lambda: None) if part == "is-deaf" else stop.set)
     first = int(settings["listenPort"])
     ports = [first, int(settings["metricsPromExporterPort"])]
     ports += [first - 2, int(settings["haListenPort"])] if "haListenPort" in settings else []

@@ -67,6 +67,23 @@ def test_a_file_pasted_from_a_tutorial_is_read(tmp_path: Path) -> None:
     assert settings.config_folder == Path("/usr/local/rocketmq/store/config")
 
 
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("enableDLegerCommitLog=true", "enableDLegerCommitLog = 'true': expected false: there is no failover yet"),
+        ("aclEnable=true", "aclEnable = 'true': expected false: there is no access control yet"),
+        ("storeType=defaultRocksDB", "expected default: messages are stored in files of their own"),
+    ],
+)
+def test_a_file_that_asks_for_what_is_not_there_stops_the_start(tmp_path: Path, line: str, sentence: str) -> None:
+    assert sentence in complaint(tmp_path, f"brokerName=a\n{line}\n")
+
+
+def test_a_switch_that_is_off_is_no_matter(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    read(tmp_path, "brokerName=a\nenableDLegerCommitLog=false\nstoreType=default\n")
+    assert not caplog.records
+
+
 def test_a_byte_order_mark_and_windows_line_ends_do_not_count(tmp_path: Path) -> None:
     pasted = b"\xef\xbb\xbf" + TUTORIAL.replace("\n", "\r\n").encode()
     assert read(tmp_path, pasted) == read(tmp_path, TUTORIAL)

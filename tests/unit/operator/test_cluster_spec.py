@@ -40,11 +40,14 @@ def test_a_manifest_without_spec_is_an_empty_spec() -> None:
 
 def test_every_field_is_taken_over() -> None:
     spec = parse(
-        "{clusterName: C, nameServer: {replicas: 3, port: 2000, config: {a: b}}, broker: {groups: 2, slavesPerGroup: 2,"
-        " port: 3000, replication: {mode: Sync}, flush: Sync, config: {fileReservedTime: '48'}}}"
+        "{clusterName: C, nameServer: {replicas: 3, port: 2000, config: {orderMessageEnable: 'true'}},"
+        " broker: {groups: 2, slavesPerGroup: 2, port: 3000, replication: {mode: Sync}, flush: Sync,"
+        " config: {fileReservedTime: '48'}}}"
     )
     assert spec.cluster_name == "C"
-    assert (spec.name_server.replicas, spec.name_server.port, spec.name_server.config) == (3, 2000, {"a": "b"})
+    assert (spec.name_server.replicas, spec.name_server.port, spec.name_server.config) == (
+        3, 2000, {"orderMessageEnable": "true"},
+    )  # fmt: skip
     broker = spec.broker
     assert (broker.groups, broker.slaves_per_group, broker.port) == (2, 2, 3000)
     assert (broker.replication.mode, broker.flush) == (ReplicationMode.SYNC, FlushMode.SYNC)
@@ -82,17 +85,29 @@ def test_every_field_is_taken_over() -> None:
         ),
         (
             "{nameServer: {config: {listenPort: '1', orderMessageEnable: 'true'}}}",
-            'spec.nameServer.config.listenPort: "1": the cluster sets these keys itself: listenPort, bindAddress, '
-            "kvConfigPath, configStorePath, expectedBrokers, metricsPromExporterPort, metricsPromExporterHost",
+            'spec.nameServer.config.listenPort: "1": the cluster sets this key itself',
         ),
         (
-            "{broker: {config: {a b: '1'}}}",
-            "spec.broker.config.a b: \"1\": a key is a letter followed by letters, digits, '.', '_' and '-'",
+            "{broker: {config: {mapedFileSizeCommitLog: '67108864'}}}",
+            'spec.broker.config.mapedFileSizeCommitLog: unknown field (value "67108864"); did you mean '
+            "mappedFileSizeCommitLog?",
         ),
         (
-            "{broker: {config: {note: 'a //b', fileReservedTime: '48'}}}",
-            "spec.broker.config.note: \"a //b\": a value may not contain ' //', which starts a comment in"
-            " broker.properties",
+            "{broker: {config: {aclEnable: 'true'}}}",
+            'spec.broker.config.aclEnable: unknown field (value "true"); none of the 59 allowed here is like it',
+        ),
+        (
+            "{broker: {config: {fileReservedTime: 2d}}}",
+            'spec.broker.config.fileReservedTime: "2d" does not match ^[1-9][0-9]{0,17}$',
+        ),
+        ("{broker: {config: {traceOn: 'yes'}}}", 'spec.broker.config.traceOn: "yes" is not one of true, false'),
+        (
+            "{broker: {config: {flushDiskType: SYNC_FLUSH}}}",
+            'spec.broker.config.flushDiskType: "SYNC_FLUSH": spec.broker.flush says it',
+        ),
+        (
+            "{broker: {config: {regionId: 'a //b'}}}",
+            "spec.broker.config.regionId: \"a //b\": a value may not contain ' //', which starts a comment",
         ),
     ],
 )
@@ -110,8 +125,27 @@ def test_each_key_that_the_cluster_sets_is_named() -> None:
 @pytest.mark.parametrize("value", ["'two\\nlines'", "' led by a blank'", "'back\\\\slash'"])
 def test_a_value_that_a_properties_file_could_not_hold_is_refused(value: str) -> None:
     assert (
-        "does not match" in problems(f"{HEAD}spec: {{broker: {{config: {{a: {value.replace(chr(39), chr(34))}}}}}}}")[0]
+        "does not match"
+        in problems(f"{HEAD}spec: {{broker: {{config: {{regionId: {value.replace(chr(39), chr(34))}}}}}}}")[0]
     )
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [("'67108864'", "'1073741824'"), ("'67108864'", None), (None, "'67108864'")]
+)
+def test_a_log_keeps_the_size_of_its_files(before: str | None, after: str | None) -> None:
+    def text(size: str | None) -> str:
+        return f"{HEAD}spec: {{broker: {{config: {{{f'mappedFileSizeCommitLog: {size}' if size else ''}}}}}}}"
+
+    assert problems(text(after), text(before)) == [
+        "spec.broker.config.mappedFileSizeCommitLog: a log keeps the size of its files, and brokers refuse to start "
+        "with another"
+    ]
+
+
+def test_the_default_size_of_the_logs_files_may_be_said_or_left_out() -> None:
+    said = f"{HEAD}spec: {{broker: {{config: {{mappedFileSizeCommitLog: '1073741824'}}}}}}"
+    ClusterSpec.parse(manifest.read(said), manifest.read(HEAD))
 
 
 def test_all_problems_are_told_at_once() -> None:

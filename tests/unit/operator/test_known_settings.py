@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
+from typing import Any
 
 import msgspec
+import pytest
+from msgspec import inspect
 
 from rocket_broker.settings import LIVE_KEYS as BROKERS_LIVE_KEYS
 from rocket_broker.settings import BrokerSettings
 from rocket_namesrv.settings import NamesrvSettings
-from rocket_operator import manifest
+from rocket_net.properties_file import Entry, Settings, SettingsError, load
+from rocket_operator import manifest, schema
 from rocket_operator.objects.processes import Desired, desired
 from rocket_operator.objects.settings import LIVE_KEYS
 from rocket_operator.spec import ClusterSpec
@@ -22,6 +26,22 @@ def example(name: str) -> Desired:
     return desired(ClusterSpec.parse(manifest.read(text)), PurePath("/srv"))
 
 
+def config_fields(block: str) -> dict[str, Any]:
+    """The schema of each key of `nameServer.config` or `broker.config`."""
+    spec = schema.of("rocketclusters")["properties"]["spec"]["properties"]
+    fields: dict[str, Any] = spec[block]["properties"]["config"]["properties"]
+    return fields
+
+
+def fixed_keys(settings: type[msgspec.Struct]) -> set[str]:
+    """Keys that can have one value only: switches of what is not there."""
+    types = {field.encode_name: inspect.type_info(field.type) for field in msgspec.structs.fields(settings)}
+    return {
+        key for key, kind in types.items()
+        if isinstance(kind, inspect.Metadata) and isinstance(kind.type, inspect.LiteralType)
+    }  # fmt: skip
+
+
 def keys(settings: type[msgspec.Struct]) -> set[str]:
     return {field.encode_name for field in msgspec.structs.fields(settings)}
 
@@ -32,6 +52,52 @@ def test_every_key_has_a_meaning_in_its_program() -> None:
     for process in desired(spec, PurePath("/srv")).processes:
         known = keys(BrokerSettings if process.program == "mqbroker" else NamesrvSettings)
         assert process.settings.keys() <= known
+
+
+@pytest.mark.parametrize(("block", "settings"), [("broker", BrokerSettings), ("nameServer", NamesrvSettings)])
+def test_a_manifest_may_hold_each_key_of_its_program_and_no_other(block: str, settings: type[Settings]) -> None:
+    assert config_fields(block).keys() == keys(settings) - fixed_keys(settings)
+
+
+@pytest.mark.parametrize(("block", "settings"), [("broker", BrokerSettings), ("nameServer", NamesrvSettings)])
+@pytest.mark.parametrize(
+    "value",
+    [
+        "0",
+        "1",
+        "100",
+        "101",
+        "-1",
+        "1.5",
+        "9" * 18,
+        "9" * 19,
+        "true",
+        "TRUE",
+        "yes",
+        "04",
+        "24",
+        "4;16",
+        "1s 2h",
+        "a b",
+    ],
+)
+def test_what_a_manifest_may_say_of_a_key_its_program_accepts(block: str, settings: type[Settings], value: str) -> None:
+    for key, field in config_fields(block).items():
+        if not [*schema.type_and_limit_problems(field, value), *schema.rule_problems(field, value)]:
+            load(settings, [Entry(key, value)])
+
+
+def test_a_manifest_refuses_what_a_broker_could_not_start_with() -> None:
+    fields = config_fields("broker")
+    for key, value in (
+        ("fileReservedTime", "0"),
+        ("diskMaxUsedSpaceRatio", "101"),
+        ("deleteWhen", "24"),
+        ("traceOn", "on"),
+    ):
+        assert list(schema.type_and_limit_problems(fields[key], value))
+        with pytest.raises(SettingsError):
+            load(BrokerSettings, [Entry(key, value)])
 
 
 def test_brokers_take_over_as_they_run_what_they_are_told_then() -> None:

@@ -40,7 +40,7 @@ def main() -> None:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(_serve(config))
     except (SettingsError, StoreError, DamagedFile, OSError) as error:
-        sys.exit(f"The broker cannot start: {error}")
+        sys.exit(f"The broker cannot start: {logs.reason(error)}")
 
 
 async def _serve(config: LiveConfig) -> None:

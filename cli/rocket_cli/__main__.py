@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from importlib import metadata
+from typing import Annotated
+
 import typer
 
 from rocket_cli import messages, status, topics, up
+from rocket_cli.console import out
 
 app = typer.Typer(name="rocketctl", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.command()(up.up)
@@ -17,8 +21,18 @@ app.add_typer(topics.app, name="topic")
 app.command()(status.status)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"rocketctl {metadata.version('rocketcluster')}", markup=False)
+        raise typer.Exit
+
+
 @app.callback()
-def rocketctl() -> None:
+def rocketctl(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
     """Run RocketMQ clusters on this machine, and use any cluster that clients can reach."""
 
 

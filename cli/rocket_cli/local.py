@@ -10,14 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocket_cli.manifest_file import ManifestFile
+from rocket_client import RocketError, ServerAdmin
 from rocket_operator.local.configure import configure
 from rocket_operator.local.folder import DataFolder
 from rocket_operator.local.runner import Runner, Watcher
 from rocket_operator.local.substrate import LocalSubstrate, Programs
-from rocket_operator.objects.processes import desired, name_server_addresses
+from rocket_operator.objects.members import Role
+from rocket_operator.objects.ports import CLIENTS
+from rocket_operator.objects.processes import LOOPBACK, desired, name_server_addresses
 from rocket_operator.problems import CannotStart
 from rocket_operator.rollout.processes import Patience
-from rocket_operator.spec import ClusterSpec
+from rocket_operator.spec import ClusterSpec, ReplicationMode
+
+_LOOK_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,11 +52,33 @@ class LocalCluster:
 
         Raises CannotStart when it takes longer than `timeout` seconds.
         """
-        ready = asyncio.create_task(self.runner.until_ready())
+        ready = asyncio.create_task(self._ready())
         await asyncio.wait({ready, self.running}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
         if ready.cancel() and not self.running.done():
             raise CannotStart(f"not all members are ready after {timeout:.0f} s; their logs are in {self.root}")
         return not self.running.done()
+
+    async def _ready(self) -> None:
+        """Returns when all members are ready, and the slaves of a synchronous cluster have what their masters have."""
+        await self.runner.until_ready()
+        if self.file.spec.broker.replication.mode is not ReplicationMode.SYNC:
+            return
+        async with ServerAdmin() as admin:
+            for process in desired(self.file.spec, self.root).processes:
+                if process.member.role is Role.MASTER:
+                    await _until_it_has_a_slave(admin, f"{LOOPBACK}:{process.ports[CLIENTS]}")
+
+
+async def _until_it_has_a_slave(admin: ServerAdmin, master: str) -> None:
+    while not await _has_slave(admin, master):  # noqa: ASYNC110  # another process sends no events
+        await asyncio.sleep(_LOOK_SECONDS)
+
+
+async def _has_slave(admin: ServerAdmin, master: str) -> bool:
+    try:
+        return any(slave.in_sync for slave in await admin.slaves(master))
+    except RocketError:
+        return False  # it is asked again; how it does is the planner's to see
 
 
 @asynccontextmanager
@@ -67,7 +94,7 @@ async def running(file: ManifestFile, places: Places, watcher: Watcher) -> Async
         async with LocalSubstrate(home, programs, watcher.said, patience) as substrate:
             substrate.check(wanted)
             runner = Runner(substrate, wanted, watcher, patience)
-            _stop_on_signals(runner)
+            _stop_on_signals(runner, watcher)
             cluster = LocalCluster(file, runner, asyncio.create_task(runner.run()), home.root)
             following = asyncio.create_task(_follow(file, home.root, runner, watcher))
             try:
@@ -97,6 +124,11 @@ async def _follow(file: ManifestFile, root: Path, runner: Runner, watcher: Watch
     await file.follow(changed, watcher.said)
 
 
-def _stop_on_signals(runner: Runner) -> None:
+def _stop_on_signals(runner: Runner, watcher: Watcher) -> None:
+    def stop() -> None:
+        if not runner.stopping:
+            watcher.said("stopping in order, so that nothing has to be recovered; Ctrl-C again kills what still runs")
+        runner.stop()
+
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        asyncio.get_running_loop().add_signal_handler(number, runner.stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop)

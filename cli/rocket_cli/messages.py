@@ -14,8 +14,8 @@ import msgspec
 import typer
 
 from rocket_cli import tutorial
-from rocket_cli.console import NAMESRV, Namesrv, out, refusing
-from rocket_client import FromWhere, Message, Producer, PushConsumer, ReceivedMessage
+from rocket_cli.console import NAMESRV, Namesrv, err, out, refusing
+from rocket_client import Admin, FromWhere, Message, Producer, PushConsumer, ReceivedMessage
 
 Topic = Annotated[str, typer.Argument(show_default=False)]
 
@@ -39,15 +39,26 @@ def send(
     texts = (line.rstrip("\n") for line in sys.stdin) if body == "-" else iter([body])
     with refusing():
         messages = (Message(topic, text, tags=tag, keys=key, delay_level=delay_level) for text in texts)
-        asyncio.run(_send(namesrv, messages))
+        asyncio.run(_send(namesrv, topic, messages))
 
 
-async def _send(namesrv: str, messages: Iterable[Message]) -> None:
+async def _send(namesrv: str, topic: str, messages: Iterable[Message]) -> None:
+    is_new: bool | None = None
     async with Producer(namesrv, group="rocketctl") as producer:
         for message in messages:
+            if is_new is None:
+                is_new = not await _has_topic(namesrv, topic)
             result = await producer.send(message)
             where = f"{result.queue.broker_name} queue {result.queue.queue_id} offset {result.queue_offset}"
             out.print(f"{result.status.name}  {result.message_id}  {where}", markup=False, soft_wrap=True)
+            if is_new:
+                is_new = False
+                err.print(f"There was no topic {topic}: this message made it", markup=False, soft_wrap=True)
+
+
+async def _has_topic(namesrv: str, topic: str) -> bool:
+    async with Admin(namesrv) as admin:
+        return await admin.has_topic(topic)
 
 
 def consume(

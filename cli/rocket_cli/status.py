@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from rocket_cli.console import NAMESRV, Namesrv, out, refusing, table
+from rocket_cli.topics import users_topics
 from rocket_client import Admin, RocketError
 
 
@@ -67,7 +68,7 @@ async def _ask_name_server(address: str) -> NameServerStatus:
     try:
         async with Admin(address) as admin:
             known = (await admin.cluster()).broker_addr_table.values()
-            topics = await admin.topics()
+            topics = await users_topics(admin)
     except RocketError as error:
         return NameServerStatus(address, problem=str(error))
     return NameServerStatus(address, sum(len(broker.broker_addrs) for broker in known), len(topics))

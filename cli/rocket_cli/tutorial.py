@@ -7,7 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable
 
-from rocket_client import FromWhere, Message, Producer, PushConsumer
+from rocket_client import FromWhere, Message, Producer, PushConsumer, SendStatus
 
 TOPIC, TAG = "ClusterTopicTest", "TagA"
 PRODUCER_GROUP, CONSUMER_GROUP = "ClusterProducerGroup", "ClusterConsumerGroup"
@@ -20,21 +20,28 @@ Say = Callable[[str], None]
 
 
 async def play(namesrv: str, say: Say) -> bool:
-    """Sends ten messages and consumes them. True when each came exactly once; what did not is said."""
+    """Sends ten messages and consumes them. True when each was stored as the cluster promises and came exactly once.
+
+    What did not is said.
+    """
     key = f"tutorial-{secrets.token_hex(4)}"  # what earlier runs left in the topic is not ours
     say(f"Producer group {PRODUCER_GROUP} sends to topic {TOPIC}:")
+    stored = True
     async with Producer(namesrv, group=PRODUCER_GROUP) as producer:
         for text in _texts():
             result = await producer.send(Message(TOPIC, text, tags=TAG, keys=key))
+            stored &= result.status is SendStatus.SEND_OK
             say(
                 f"  {result.status.name}  {result.message_id}  {result.queue.broker_name} queue {result.queue.queue_id}"
             )
+    if not stored:
+        say("A status other than SEND_OK: stored by the master, and not yet by a slave or on the disk.")
     say(f"Consumer group {CONSUMER_GROUP}, subscribed to *, receives:")
     seen: Counter[str] = Counter()
     async with PushConsumer(namesrv, CONSUMER_GROUP, from_where=FromWhere.FIRST) as consumer:
         await consumer.subscribe(TOPIC, "*")
         await _receive(consumer, key, seen, say)
-    return _all_once(seen, say)
+    return _all_once(seen, say) and stored
 
 
 async def _receive(consumer: PushConsumer, key: str, seen: Counter[str], say: Say) -> None:

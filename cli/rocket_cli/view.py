@@ -52,7 +52,7 @@ def _row(member: Member, ports: Mapping[str, int], seen: Observed | None) -> Row
 def _state(seen: Observed) -> str:
     if seen.phase is Phase.ENDED:
         return "down"
-    if seen.phase is Phase.STOPPING:
+    if seen.phase in (Phase.STOPPING, Phase.KILLED):
         return "stopping"
     if seen.ready:
         return "ready"

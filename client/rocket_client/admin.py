@@ -137,7 +137,8 @@ class Admin(Asking):
         return True
 
     async def route(self, topic: str) -> Route:
-        """Where the topic's queues are. Raises TopicNotFound."""
+        """Where the topic's queues are. Raises TopicNotFound, InvalidMessage for a name that no topic can have."""
+        check_topic(topic)
         return await self._instance.routes.refresh(topic, self._timeout)
 
     async def create_topic(

@@ -18,7 +18,6 @@ from rocket_namesrv.server import NameServer
 from rocket_namesrv.settings import NamesrvSettings
 from rocket_net import logs, properties_file
 from rocket_net.properties_file import Configuration, Entry, SettingsError
-from rocket_net.server import AddressInUse
 from rocket_wire.frame import SerializeType
 
 log = logging.getLogger("rocket.namesrv")
@@ -37,7 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             log.warning("-n has no effect here: name servers do not know each other")
         uvloop.run(_run(configuration, _serialize_type()))
     except (SettingsError, KvConfigError, OSError) as error:
-        sys.exit(f"mqnamesrv cannot start: {error.strerror if isinstance(error, AddressInUse) else error}")
+        sys.exit(f"mqnamesrv cannot start: {logs.reason(error)}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -109,7 +109,7 @@ class NameServer:
         if missing := self._parts.missing_brokers():
             return False, f"waiting for {', '.join(missing)} to register (expectedBrokers)"
         brokers = sum(self._parts.routes.broker_counts().values())
-        return True, f"ready, {brokers} brokers are registered"
+        return True, f"ready, brokers registered: {brokers}"
 
 
 def _limits(settings: NamesrvSettings) -> Limits:

@@ -32,6 +32,13 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False, default=str)
 
 
+def reason(error: Exception) -> str:
+    """An error for people: what went wrong and with which file, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+    return str(error)
+
+
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Adds --log-format and --log-level to a program's options."""
     parser.add_argument("--log-format", choices=FORMATS, default="text", help="one JSON object a line, or plain text")

@@ -13,6 +13,7 @@ import fcntl
 import os
 import platform
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from struct import pack
 
@@ -34,8 +35,9 @@ class DirectoryLock:
             raise StoreLocked(f"{root} is in use by {holder or 'another process'} ({path} is locked)") from None
         self._file: File | None = file
         os.ftruncate(file.fd, 0)
+        since = datetime.fromtimestamp(now_ms / 1000, UTC).isoformat(timespec="seconds")
         with suppress(OSError):  # a full disk is no reason not to start
-            file.write(0, f"lock process {os.getpid()} on {platform.node()} since {now_ms}\n".encode())
+            file.write(0, f"lock process {os.getpid()} on {platform.node()} since {since}\n".encode())
 
     def release(self) -> None:
         """Lets others in. Releasing twice is harmless."""

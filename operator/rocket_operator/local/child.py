@@ -16,6 +16,7 @@ from rocket_operator.local import launch
 from rocket_operator.local.folder import DataFolder
 from rocket_operator.objects.processes import Process
 from rocket_operator.problems import CannotStart
+from rocket_operator.rollout.processes import Phase
 
 
 def find_program(name: str, folder: Path | None = None) -> str:
@@ -30,12 +31,12 @@ def find_program(name: str, folder: Path | None = None) -> str:
 
 @dataclass(slots=True)
 class Child:
-    """A process that was started. `since` is when it was started, or asked to stop once `stopping` is set."""
+    """A process that was started. `since` is when its phase began, which is never ENDED."""
 
     process: Process
     handle: asyncio.subprocess.Process
     since: float
-    stopping: bool = False
+    phase: Phase = Phase.RUNNING
     refused: set[str] = field(default_factory=set)
 
     @classmethod
@@ -64,11 +65,12 @@ class Child:
         return f"exited with {code}" if code >= 0 else f"was killed by {signal.Signals(-code).name}"
 
     def ask_to_stop(self, now: float) -> None:
-        self.stopping, self.since = True, now
+        self.phase, self.since = Phase.STOPPING, now
         self._signal(signal.SIGTERM, os.kill)
 
     def kill(self) -> None:
         """Ends it and whatever it started."""
+        self.phase = Phase.KILLED
         self._signal(signal.SIGKILL, os.killpg)
 
     def _signal(self, number: signal.Signals, send: Callable[[int, int], None]) -> None:

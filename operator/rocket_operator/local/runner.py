@@ -10,7 +10,7 @@ from typing import Protocol
 
 from rocket_operator.local.substrate import LocalSubstrate
 from rocket_operator.objects.processes import Desired
-from rocket_operator.rollout.processes import Observed, Patience, Phase, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Patience, Phase, Verb, next_step, waits
 
 _TICK_SECONDS = 1.0
 _UNSETTLED_TICK_SECONDS = 0.1
@@ -36,6 +36,7 @@ class Runner:
         self._patience = patience
         self._ready = asyncio.Event()
         self._waits: dict[str, str] = {}
+        self._announced: set[str] = set()
 
     def want(self, desired: Desired) -> None:
         """From now on, this is wanted."""
@@ -74,16 +75,20 @@ class Runner:
             await self._pause(_TICK_SECONDS if settled else _UNSETTLED_TICK_SECONDS)
 
     async def _advance(self, desired: Desired, observed: Mapping[str, Observed]) -> bool:
-        """Does the next step, if there is one to do now."""
-        step = next_step(desired, observed, self._substrate.now(), self._patience)
+        """Does the next step, if there is one to do now; else says, once, what is waited for."""
+        now = self._substrate.now()
+        step = next_step(desired, observed, now, self._patience)
         if step is None:
+            waiting = {wait.name: wait.why for wait in waits(desired, observed, now, self._patience)}
+            for name, why in waiting.items():
+                if self._waits.get(name) != why:
+                    self._watcher.said(why)
+            self._waits |= waiting
+            self._announced |= waiting.keys()
             return False
-        if step.verb is Verb.WAIT:
-            if self._waits.get(step.name) != step.why:
-                self._watcher.said(step.why)
-            self._waits[step.name] = step.why
-            return False
-        self._watcher.said(step.why)
+        if step.verb is not Verb.START or step.name not in self._announced:
+            self._watcher.said(step.why)
+        self._announced.discard(step.name)
         await self._substrate.act(step, desired)
         return True
 

@@ -45,7 +45,7 @@ class Programs:
 class _LeftOver:
     process: psutil.Process
     since: float
-    stopping: bool = False
+    phase: Phase = Phase.RUNNING
 
 
 class LocalSubstrate:
@@ -61,6 +61,7 @@ class LocalSubstrate:
         self._children: dict[str, Child] = {}
         self._ended: dict[str, Observed] = {}
         self._starts: dict[str, int] = {}
+        self._said: dict[str, str] = {}
         self._left_overs: dict[Member, _LeftOver] = {}
         self._waiting: set[asyncio.Task[None]] = set()
 
@@ -100,7 +101,7 @@ class LocalSubstrate:
         seen |= self._ended
         for child, answer in zip(running, answers, strict=True):
             seen[child.process.name] = Observed(
-                child.process.member, Phase.STOPPING if child.stopping else Phase.RUNNING, child.since,
+                child.process.member, child.phase, child.since,
                 child.process.settings, answer.answers, answer.ready, refused=frozenset(child.refused),
                 pid=child.handle.pid, restarts=self._starts[child.process.name] - 1,
             )  # fmt: skip
@@ -140,13 +141,14 @@ class LocalSubstrate:
         if child := self._children.get(member.name):
             child.ask_to_stop(self.now())
         elif left_over := self._left_overs.get(member):
-            left_over.stopping, left_over.since = True, self.now()
+            left_over.phase, left_over.since = Phase.STOPPING, self.now()
             _send(left_over.process, signal.SIGTERM)
 
     def _kill(self, member: Member) -> None:
         if child := self._children.get(member.name):
             child.kill()
         elif left_over := self._left_overs.get(member):
+            left_over.phase = Phase.KILLED
             _send(left_over.process, signal.SIGKILL)
 
     async def _tell(self, child: Child, settings: Mapping[str, str]) -> None:
@@ -164,7 +166,7 @@ class LocalSubstrate:
             if child.ended:
                 del self._children[name]
                 self._folder.forget_pid(name)
-                if child.stopping:
+                if child.phase is not Phase.RUNNING:
                     self._ended.pop(name, None)
                 else:
                     self._note_end(child.process, self.now() - child.since, child.how_it_ended)
@@ -180,13 +182,17 @@ class LocalSubstrate:
             process.member, Phase.ENDED, self.now(), process.settings, failures=failures, reason=reason,
             restarts=self._starts[process.name] - 1,
         )  # fmt: skip
-        said = self._folder.last_words(process.name)
-        self._report(f"{process.name} {reason}" + (f"; its log ends: {said}" if said else ""))
+        words = self._folder.last_words(process.name)
+        said = f"{process.name} {reason}" + (f"; its log ends: {words}" if words else "")
+        if (
+            failures == 1 or self._said.get(process.name) != said
+        ):  # what fails in the same way again and again is told once
+            self._said[process.name] = said
+            self._report(said)
 
 
 def _observed_left_over(member: Member, one: _LeftOver) -> Observed:
-    phase = Phase.STOPPING if one.stopping else Phase.RUNNING
-    return Observed(member, phase, one.since, {}, left_over=True, pid=one.process.pid)
+    return Observed(member, one.phase, one.since, {}, left_over=True, pid=one.process.pid)
 
 
 def _runs(process: psutil.Process) -> bool:

@@ -24,10 +24,11 @@ from rocket_operator.objects.settings import LIVE_KEYS
 
 
 class Phase(StrEnum):
-    """STOPPING was asked to end; ENDED did so without being asked, or could not be started."""
+    """STOPPING was asked to end, KILLED was not asked; ENDED did so by itself, or could not be started."""
 
     RUNNING = "running"
     STOPPING = "stopping"
+    KILLED = "killed"
     ENDED = "ended"
 
 
@@ -66,13 +67,12 @@ class Verb(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """The next thing to do to one member, and why. CONFIGURE has the changed `settings`, WAIT when it ends (`due`)."""
+    """The next thing to do to one member, and why. CONFIGURE has the changed `settings`."""
 
     verb: Verb
     member: Member
     why: str
     settings: Mapping[str, str] = field(default_factory=dict)
-    due: float = 0.0
 
     @property
     def name(self) -> str:
@@ -108,10 +108,20 @@ Seen = Mapping[str, Observed]
 
 def next_step(desired: Desired, observed: Seen, now: float, patience: Patience = Patience()) -> Step | None:
     """What to do next; None when nothing is to be done now. `observed`, by name, may hold other clusters' members."""
-    seen = {name: one for name, one in observed.items() if one.member.cluster == desired.cluster}
-    view = _View({process.name: process for process in desired.processes}, seen, now, patience)
-    decisions = (_kill, _stop_left_overs, _start, _configure, _stop_unwanted, _restart, _wait)
+    view = _view(desired, observed, now, patience)
+    decisions = (_kill, _stop_left_overs, _start, _configure, _stop_unwanted, _restart)
     return next((step for decide in decisions for step in decide(view)), None)
+
+
+def waits(desired: Desired, observed: Seen, now: float, patience: Patience = Patience()) -> list[Step]:
+    """What is not done now though it is wanted, each with what it waits for."""
+    view = _view(desired, observed, now, patience)
+    return [*_later_starts(view), *_later_restarts(view)]
+
+
+def _view(desired: Desired, observed: Seen, now: float, patience: Patience) -> _View:
+    seen = {name: one for name, one in observed.items() if one.member.cluster == desired.cluster}
+    return _View({process.name: process for process in desired.processes}, seen, now, patience)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,8 @@ def _kill(view: _View) -> Iterator[Step]:
     for one in view.seen.values():
         limit = view.patience.stop(one.member)
         if one.phase is Phase.STOPPING and view.now - one.since >= limit:
-            yield Step(Verb.KILL, one.member, f"killing {one.member.name}: it did not stop within {limit:.0f} s")
+            why = f"it did not stop within {limit:.0f} s" if limit else "nothing is waited for any more"
+            yield Step(Verb.KILL, one.member, f"killing {one.member.name}: {why}")
 
 
 def _stop_left_overs(view: _View) -> Iterator[Step]:
@@ -186,9 +197,9 @@ def _why_start(member: Member, last: Observed | None) -> str:
     if last is not None:
         return f"restarting {member.name}: it {last.reason}"
     if member.group is None:
-        return f"starting {member.name}: name server {member.ordinal} is wanted and does not run"
-    what = f"group {member.group}" if member.role is Role.MASTER else f"slave {member.ordinal} of group {member.group}"
-    return f"starting {member.name}: {what} is wanted and does not run"
+        return f"starting {member.name}: name server {member.ordinal}"
+    what = "master" if member.role is Role.MASTER else f"slave {member.ordinal}"
+    return f"starting {member.name}: {what} of group {member.group}"
 
 
 def _configure(view: _View) -> Iterator[Step]:
@@ -213,7 +224,7 @@ def _a_name_server_moves(view: _View) -> bool:
 def _stop_unwanted(view: _View) -> Iterator[Step]:
     unwanted = view.unwanted()
     for one in unwanted:
-        if one.phase is Phase.STOPPING:
+        if one.phase is not Phase.RUNNING:
             continue
         if not any(_outlives(one.member, other.member) for other in unwanted) and not _is_named(one.member, view):
             yield Step(Verb.STOP, one.member, _why_stop(one.member, bool(view.wanted)))
@@ -252,13 +263,32 @@ def _why_stop(member: Member, others_stay: bool) -> str:
 
 
 def _restart(view: _View) -> Iterator[Step]:
+    for process, last, why in _stale(view):
+        if not last.ready or not _not_ready(view):
+            yield Step(Verb.STOP, process.member, why)
+
+
+def _later_restarts(view: _View) -> Iterator[Step]:
+    others = _not_ready(view)
+    for process, last, why in _stale(view):
+        if last.ready and others:
+            yield Step(Verb.WAIT, process.member, f"{why}; not before {', '.join(others)} is ready")
+
+
+def _stale(view: _View) -> list[tuple[Process, Observed, str]]:
+    """What runs with settings that need a restart, and why; what does not serve comes first: nobody is disturbed."""
     stale = [(process, last, keys) for process, last in view.running() if (keys := _restart_keys(process, last))]
-    stale.sort(key=lambda one: (one[1].ready, _restart_rank(one[0].member)))  # what does not serve is not disturbed
+    stale.sort(key=lambda one: (one[1].ready, _restart_rank(one[0].member)))
+    return [
+        (process, last, f"restarting {process.name}: {', '.join(keys)} {'changes' if len(keys) == 1 else 'change'}")
+        for process, last, keys in stale
+    ]
+
+
+def _not_ready(view: _View) -> list[str]:
+    """Who is wanted and does not serve."""
     ready = {process.name for process, last in view.running() if last.ready}
-    for process, last, keys in stale:
-        if not last.ready or len(ready) == len(view.wanted):
-            verb = "changes" if len(keys) == 1 else "change"
-            yield Step(Verb.STOP, process.member, f"restarting {process.name}: {', '.join(keys)} {verb}")
+    return [name for name in view.wanted if name not in ready]
 
 
 def _restart_rank(member: Member) -> tuple[bool, int, int]:
@@ -282,17 +312,15 @@ def _is_live(key: str, process: Process, last: Observed) -> bool:
     return process.member.role is not Role.NAME_SERVER and key in LIVE_KEYS and key not in last.refused
 
 
-def _wait(view: _View) -> Iterator[Step]:
-    """The next restart that is not due yet."""
+def _later_starts(view: _View) -> Iterator[Step]:
+    """Restarts that are not due yet, the next one first."""
     waiting = [(view.due(process), process) for process in view.wanted.values()]
     for due, process in sorted(waiting, key=lambda one: one[0]):
         last = view.seen.get(process.name)
         if last is not None and last.phase is Phase.ENDED and due > view.now:
             delay = view.patience.restart_delay(last.failures)
-            times = "" if last.failures == 1 else f", {last.failures} times in a row"
-            yield Step(
-                Verb.WAIT,
-                process.member,
-                f"restarting {process.name} in {delay:.1f} s: it {last.reason}{times}",
-                due=due,
-            )
+            often = f", {last.failures} times in a row" if last.failures > 1 else ""
+            when = f"in {delay:.1f} s: it {last.reason}{often}"
+            if delay == view.patience.slowest_restart:
+                when = f"every {delay:.0f} s: it {last.reason} each time"  # one sentence, however often it fails
+            yield Step(Verb.WAIT, process.member, f"restarting {process.name} {when}")

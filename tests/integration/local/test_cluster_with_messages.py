@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from rocket_cli import tutorial
 from rocket_client import Admin, FromWhere, Message, Producer, PushConsumer, RocketError
 from rocket_testing.rocketctl import Rocketctl, wait_for
 
@@ -24,9 +25,15 @@ def cluster(tmp_path: Path) -> Iterator[Rocketctl]:
     found.end()
 
 
-def write(cluster: Rocketctl, servers: int = 1, groups: int = 1, slaves: int = 0) -> None:
+def write(cluster: Rocketctl, servers: int = 1, groups: int = 1, slaves: int = 0, replication: str = "Async") -> None:
     cluster.write(
-        servers, groups, slaves, mappedFileSizeCommitLog="16777216", maxHashSlotNum="5000", maxIndexNum="20000"
+        servers,
+        groups,
+        slaves,
+        replication,
+        mappedFileSizeCommitLog="16777216",
+        maxHashSlotNum="5000",
+        maxIndexNum="20000",
     )
 
 
@@ -72,6 +79,25 @@ async def brokers_become(address: str, wanted: set[str]) -> None:
     async with asyncio.timeout(DEADLINE_SECONDS):
         while await brokers(address) != wanted:  # noqa: ASYNC110  # other processes send no events
             await asyncio.sleep(0.1)
+
+
+def test_a_synchronous_cluster_is_ready_when_its_slave_has_what_its_master_has(cluster: Rocketctl) -> None:
+    write(cluster, slaves=1, replication="Sync")
+    assert cluster.start("demo").wait(DEADLINE_SECONDS) == 0, cluster.out + cluster.err
+    assert cluster.out.count("SEND_OK") == 10
+    assert "SLAVE_NOT_AVAILABLE" not in cluster.out
+
+
+async def test_a_demo_fails_where_a_slave_is_missing(cluster: Rocketctl) -> None:
+    write(cluster, slaves=1, replication="Sync")
+    cluster.up()
+    said: list[str] = []
+    assert await tutorial.play(namesrv(cluster), said.append)
+    os.kill(cluster.pid(SLAVE), signal.SIGSTOP)
+    assert not await tutorial.play(namesrv(cluster), said.append)
+    os.kill(cluster.pid(SLAVE), signal.SIGCONT)
+    assert any(line.startswith("A status other than SEND_OK") for line in said)
+    assert said[-1] == "All 10 messages came through, each once."
 
 
 def test_the_demo_passes_again_and_again_on_one_folder(cluster: Rocketctl) -> None:

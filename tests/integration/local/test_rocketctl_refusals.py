@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import metadata
 from pathlib import Path
 
 import pytest
@@ -43,3 +44,7 @@ def test_deleting_a_topic_asks_first() -> None:
     result = CliRunner().invoke(app, ["topic", "delete", "T", "-n", NOBODY], input="n\n")
     assert result.exit_code == 1
     assert "Delete T and all its messages?" in result.output
+
+
+def test_the_version_is_the_distributions() -> None:
+    assert CliRunner().invoke(app, ["--version"]).stdout == f"rocketctl {metadata.version('rocketcluster')}\n"

@@ -33,9 +33,9 @@ def registration() -> Command:
 async def test_a_name_server_that_listens_is_alive_and_ready(start_namesrv: Any, client: Client) -> None:
     namesrv = await start_namesrv()
     assert await get(namesrv, "/healthz") == (200, "ok\n")
-    assert await get(namesrv, "/readyz") == (200, "ready, 0 brokers are registered\n")
+    assert await get(namesrv, "/readyz") == (200, "ready, brokers registered: 0\n")
     await client.call(f"127.0.0.1:{namesrv.port}", registration())
-    assert await get(namesrv, "/readyz") == (200, "ready, 1 brokers are registered\n")
+    assert await get(namesrv, "/readyz") == (200, "ready, brokers registered: 1\n")
 
 
 async def test_a_name_server_that_waits_for_brokers_is_alive_and_not_ready(start_namesrv: Any, clock: Clock) -> None:
@@ -59,7 +59,7 @@ async def test_a_name_server_is_ready_once_every_expected_broker_has_registered(
     assert (await get(namesrv, "/readyz"))[0] == 503, "a slave tells of no topic"
     master = RegisterBroker("broker-b", "h:5", "C", "h:6", 0)
     await client.call(f"127.0.0.1:{namesrv.port}", request(RequestCode.REGISTER_BROKER, master))
-    assert await get(namesrv, "/readyz") == (200, "ready, 3 brokers are registered\n")
+    assert await get(namesrv, "/readyz") == (200, "ready, brokers registered: 3\n")
 
 
 async def test_a_name_server_does_not_wait_for_ever_for_an_expected_broker(start_namesrv: Any, clock: Clock) -> None:

@@ -48,11 +48,19 @@ class Rocketctl:
     def broker_port(self) -> int:
         return self.first_port + _BROKERS_AFTER
 
-    def write(self, servers: int = 1, groups: int = 1, slaves: int = 1, **config: str) -> None:
+    def write(
+        self, servers: int = 1, groups: int = 1, slaves: int = 1, replication: str = "Async", **config: str
+    ) -> None:
         """The manifest. `config` is for brokers."""
         spec = {
             "nameServer": {"replicas": servers, "port": self.first_port},
-            "broker": {"groups": groups, "slavesPerGroup": slaves, "port": self.broker_port, "config": config},
+            "broker": {
+                "groups": groups,
+                "slavesPerGroup": slaves,
+                "port": self.broker_port,
+                "config": config,
+                "replication": {"mode": replication},
+            },
         }
         kind = {"apiVersion": "rocketcluster.dev/v1alpha1", "kind": "RocketCluster", "metadata": {"name": "orders"}}
         self.file.write_text(yaml.safe_dump({**kind, "spec": spec}))

@@ -10,7 +10,7 @@ import pytest
 
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, Process, desired
-from rocket_operator.rollout.processes import Observed, Patience, Phase, Step, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Patience, Phase, Step, Verb, next_step, waits
 from rocket_operator.spec import ClusterSpec
 
 NOW = 1000.0
@@ -53,7 +53,7 @@ def step(desired: Desired, observed: Mapping[str, Observed], now: float = NOW) -
 
 def test_nothing_runs_so_the_first_name_server_starts() -> None:
     first = step(wanted(), {})
-    assert (first.verb, first.why) == (Verb.START, f"starting {NAMESRV_0}: name server 0 is wanted and does not run")
+    assert (first.verb, first.why) == (Verb.START, f"starting {NAMESRV_0}: name server 0")
 
 
 def test_all_is_as_wanted() -> None:
@@ -64,7 +64,7 @@ def test_brokers_wait_until_the_name_servers_answer() -> None:
     seen = {name: one for name, one in all_running(wanted()).items() if one.member.group is None}
     silent = replace(seen[NAMESRV_1], since=NOW - 1, answers=False, ready=False)
     assert next_step(wanted(), seen | {NAMESRV_1: silent}, NOW) is None
-    assert step(wanted(), seen).why == f"starting {MASTER}: group 0 is wanted and does not run"
+    assert step(wanted(), seen).why == f"starting {MASTER}: master of group 0"
 
 
 def test_a_name_server_that_stays_silent_does_not_hold_the_brokers_for_ever() -> None:
@@ -85,7 +85,7 @@ def test_a_slave_waits_for_its_own_master_only() -> None:
     del seen[SLAVE], seen["orders-broker-1-1"]
     seen[MASTER] = replace(seen[MASTER], since=NOW - 1, ready=False)
     found = step(desired, seen)
-    assert found.why == "starting orders-broker-1-1: slave 1 of group 1 is wanted and does not run"
+    assert found.why == "starting orders-broker-1-1: slave 1 of group 1"
 
 
 def test_what_died_is_restarted_with_its_reason() -> None:
@@ -98,11 +98,34 @@ def test_what_died_is_restarted_with_its_reason() -> None:
 def test_what_keeps_dying_is_restarted_ever_later() -> None:
     desired = wanted()
     seen = all_running(desired) | {MASTER: ended(process(desired, MASTER), 3)}
-    found = step(desired, seen)
-    assert found.verb is Verb.WAIT
-    assert found.why == f"restarting {MASTER} in 2.0 s: it exited with 1, 3 times in a row"
-    assert found.due == NOW + 2.0
-    assert step(desired, seen, found.due).verb is Verb.START
+    assert next_step(desired, seen, NOW) is None
+    [wait] = waits(desired, seen, NOW)
+    assert wait.why == f"restarting {MASTER} in 2.0 s: it exited with 1, 3 times in a row"
+    assert step(desired, seen, NOW + 2.0).verb is Verb.START
+
+
+def test_what_never_gets_better_has_one_sentence_however_often_it_fails() -> None:
+    desired = wanted()
+    for failures in (9, 10):
+        [wait] = waits(desired, all_running(desired) | {MASTER: ended(process(desired, MASTER), failures)}, NOW)
+        assert wait.why == f"restarting {MASTER} every 30 s: it exited with 1 each time"
+
+
+def test_a_change_that_waits_for_a_member_that_fails_says_so() -> None:
+    seen = all_running(wanted()) | {SLAVE: ended(process(wanted(), SLAVE), 3)}
+    changed = wanted(config={"messageDelayLevel": "1s"})
+    seen[SLAVE] = replace(seen[SLAVE], settings=process(changed, SLAVE).settings)
+    assert next_step(changed, seen, NOW) is None
+    assert [wait.why for wait in waits(changed, seen, NOW)] == [
+        f"restarting {SLAVE} in 2.0 s: it exited with 1, 3 times in a row",
+        f"restarting {MASTER}: messageDelayLevel changes; not before {SLAVE} is ready",
+    ]
+
+
+def test_what_was_killed_is_not_killed_again() -> None:
+    seen = all_running(wanted())
+    seen[SLAVE] = replace(seen[SLAVE], phase=Phase.KILLED)
+    assert next_step(wanted(slaves=0), seen, NOW + 100) is None
 
 
 def test_other_settings_are_tried_at_once() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rocket_operator.objects.members import Member
 from rocket_operator.objects.processes import Desired, desired
-from rocket_operator.rollout.processes import Observed, Phase, Step, Verb, next_step
+from rocket_operator.rollout.processes import Observed, Phase, Step, Verb, next_step, waits
 from rocket_operator.spec import ClusterSpec
 
 STEP_LIMIT = 400
@@ -48,14 +48,14 @@ def machines(draw: st.DrawFn) -> dict[str, Observed]:
 
 
 def do(step: Step, wanted: Desired, seen: dict[str, Observed], now: float) -> None:
-    """What a machine does with a step. A stop takes a while: it is over at the next passing of time."""
+    """What a machine does with a step. A stop takes a while, as a kill does: it is over when time has passed."""
     if step.verb is Verb.START:
         process = next(process for process in wanted.processes if process.name == step.name)
         seen[step.name] = Observed(process.member, Phase.RUNNING, now, process.settings)
     elif step.verb is Verb.STOP:
         seen[step.name] = replace(seen[step.name], phase=Phase.STOPPING, since=now, answers=False, ready=False)
     elif step.verb is Verb.KILL:
-        del seen[step.name]
+        seen[step.name] = replace(seen[step.name], phase=Phase.KILLED, answers=False, ready=False)
     elif step.verb is Verb.CONFIGURE:
         told = {**seen[step.name].settings, **step.settings}
         seen[step.name] = replace(seen[step.name], settings=told)
@@ -65,7 +65,7 @@ def pass_time(seen: dict[str, Observed]) -> None:
     for name, one in list(seen.items()):
         if one.member.cluster != "orders":
             continue
-        if one.phase is Phase.STOPPING:
+        if one.phase in (Phase.STOPPING, Phase.KILLED):
             del seen[name]
         elif one.phase is Phase.RUNNING:
             seen[name] = replace(one, answers=True, ready=True)
@@ -76,11 +76,12 @@ def converge(wanted: Desired, seen: dict[str, Observed]) -> list[Step]:
     done, now, quiet = [], 0.0, 0
     for _ in range(STEP_LIMIT):
         step = next_step(wanted, seen, now)
-        if step is None or step.verb is Verb.WAIT:
+        if step is None:
+            waiting = waits(wanted, seen, now)
             before = dict(seen)
             pass_time(seen)
             now += 1.0
-            quiet = quiet + 1 if step is None and before == seen else 0
+            quiet = quiet + 1 if not waiting and before == seen else 0
             if quiet > 1:
                 return done
             continue

@@ -31,6 +31,7 @@ def write(cluster: Rocketctl, servers: int = 1, groups: int = 1, slaves: int = 0
         groups,
         slaves,
         replication,
+        slaveTimeout="500",  # below a client's patience
         mappedFileSizeCommitLog="16777216",
         maxHashSlotNum="5000",
         maxIndexNum="20000",

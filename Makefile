@@ -14,13 +14,14 @@ BUILDER ?= $(firstword $(foreach builder,docker podman buildah,$(if $(shell comm
 BASE_IMAGE ?= docker.io/library/python:3.13-slim
 BUILD_IMAGE ?= $(BASE_IMAGE)
 BUILD_FLAGS ?=
+PUSH_FLAGS ?=
 IMAGE_PREFIX ?= localhost
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_TAG ?= $(VERSION)
 IMAGES := broker namesrv operator
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop crash-matrix chart faults e2e bench bench-compare images lock clean
+.PHONY: help run demo test check format interop crash-matrix chart faults e2e bench bench-compare images push lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,6 +70,11 @@ bench-compare: $(VENV)/ready  ## the same beside Apache's own broker (needs a JD
 
 images: $(addprefix image-,$(IMAGES))  ## build the images (BUILDER, BASE_IMAGE, BUILD_FLAGS, IMAGE_PREFIX, IMAGE_TAG)
 	@$(BUILDER) images | grep -E 'REPOSITORY|$(IMAGE_PREFIX)/rocket-'
+
+push: $(addprefix push-,$(IMAGES))  ## push the images to where IMAGE_PREFIX says
+
+push-%:
+	$(BUILDER) push $(PUSH_FLAGS) $(IMAGE_PREFIX)/rocket-$*:$(IMAGE_TAG)
 
 image-%:
 	@test -n "$(BUILDER)" || { echo "no docker, podman or buildah is there to build images with"; exit 1; }

@@ -34,7 +34,8 @@ def test_the_commands_of_the_readme_do_what_it_says(kubernetes: Kubernetes, oper
     operator.uninstall()
     try:
         for command in commands:
-            kubernetes.run("sh", "-c", f"cd {shlex.quote(str(PROJECT))} && {command}")
+            environment = f"cd {shlex.quote(str(PROJECT))}; export IMAGE_PREFIX={images.PREFIX}"
+            kubernetes.run("sh", "-c", f"{environment}; {command}")
         assert kubernetes.get("default", "rkt", "quickstart") is None
     finally:
         operator.install()

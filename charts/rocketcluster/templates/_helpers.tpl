@@ -7,7 +7,7 @@
 {{- end }}
 
 {{- define "rocketcluster.image" -}}
-{{- printf "%s:%s" .Values.image.repository (.Values.image.tag | default .Chart.AppVersion) }}
+{{- printf "%s:%s" (.Values.image.repository | default (printf "%s/rocket-operator" .Values.imagePrefix)) (.Values.image.tag | default .Chart.AppVersion) }}
 {{- end }}
 
 {{- define "rocketcluster.selector" -}}

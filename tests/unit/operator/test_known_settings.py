@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Any
 
 import msgspec
 import pytest
-from msgspec import inspect
 
 from rocket_broker.settings import LIVE_KEYS as BROKERS_LIVE_KEYS
 from rocket_broker.settings import BrokerSettings
@@ -17,6 +15,8 @@ from rocket_operator import manifest, schema
 from rocket_operator.objects.processes import Desired, desired
 from rocket_operator.objects.settings import LIVE_KEYS
 from rocket_operator.spec import ClusterSpec
+from rocket_testing import settings_page
+from rocket_testing.settings_page import config_fields, fixed_keys
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 
@@ -24,22 +24,6 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 def example(name: str) -> Desired:
     text = (EXAMPLES / name / "cluster.yaml").read_text("utf-8")
     return desired(ClusterSpec.parse(manifest.read(text)), PurePath("/srv"))
-
-
-def config_fields(block: str) -> dict[str, Any]:
-    """The schema of each key of `nameServer.config` or `broker.config`."""
-    spec = schema.of("rocketclusters")["properties"]["spec"]["properties"]
-    fields: dict[str, Any] = spec[block]["properties"]["config"]["properties"]
-    return fields
-
-
-def fixed_keys(settings: type[msgspec.Struct]) -> set[str]:
-    """Keys that can have one value only: switches of what is not there."""
-    types = {field.encode_name: inspect.type_info(field.type) for field in msgspec.structs.fields(settings)}
-    return {
-        key for key, kind in types.items()
-        if isinstance(kind, inspect.Metadata) and isinstance(kind.type, inspect.LiteralType)
-    }  # fmt: skip
 
 
 def keys(settings: type[msgspec.Struct]) -> set[str]:
@@ -56,7 +40,7 @@ def test_every_key_has_a_meaning_in_its_program() -> None:
 
 @pytest.mark.parametrize(("block", "settings"), [("broker", BrokerSettings), ("nameServer", NamesrvSettings)])
 def test_a_manifest_may_hold_each_key_of_its_program_and_no_other(block: str, settings: type[Settings]) -> None:
-    assert config_fields(block).keys() == keys(settings) - fixed_keys(settings)
+    assert config_fields(block).keys() == keys(settings) - fixed_keys(settings).keys()
 
 
 @pytest.mark.parametrize(("block", "settings"), [("broker", BrokerSettings), ("nameServer", NamesrvSettings)])
@@ -114,3 +98,8 @@ def test_every_example_can_be_run() -> None:
 def test_the_quickstart_has_the_ports_of_the_tutorials() -> None:
     ports = [process.ports["clients"] for process in example("quickstart").processes]
     assert ports == [9876, 9877, 10911, 10921]
+
+
+def test_the_page_of_settings_is_what_the_programs_say() -> None:
+    written = (EXAMPLES.parent / "docs" / "settings.md").read_text("utf-8")
+    assert written == settings_page.page(), "python -m rocket_testing.settings_page > docs/settings.md"

@@ -8,7 +8,8 @@
    40  position               ours: every record before it is on the disk, and so are its queue and index entries
    48  index file, 56 index count      ours: the last index file's name as a number, and how many entries it had
    64  queues, 72 queue messages       ours, after a clean stop: how many queues there were, the messages in them;
-                                       -1 while running
+                                       -1 while running; -2 while queues and index are made again from the log, and
+                                       then the position says only up to where the log itself was whole
    80  CRC32 of the 80 bytes before, 4 bytes
 
 Apache's broker rewrites the first 40 bytes and leaves the rest, so that the CRC tells whether ours still hold.
@@ -29,6 +30,7 @@ from rocket_broker.store.files import File
 _FIELDS: Final = Struct(">10q")
 _CRC: Final = Struct(">I")
 _FILE_BYTES: Final = 4096
+_REMAKING: Final = -2
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +46,15 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     index_count: int = 0
     queues: int = -1
     queue_messages: int = -1
+
+    @property
+    def is_remaking(self) -> bool:
+        """Whether queues and index were being made again, so that nobody knows how far they got."""
+        return self.queues == _REMAKING
+
+    def remaking(self, position: int) -> Checkpoint:
+        """The same while queues and index are made again; the log was whole up to `position`."""
+        return msgspec.structs.replace(self, position=position, queues=_REMAKING, queue_messages=-1)
 
     @property
     def common_timestamp(self) -> int:

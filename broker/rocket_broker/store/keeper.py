@@ -17,6 +17,7 @@ from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.dispatch import Dispatcher
 from rocket_broker.store.errors import is_no_room, refused
+from rocket_broker.store.files import sync_folder
 
 #: As much log as this makes a checkpoint due before its time, since a restart after a crash has to read it again.
 _CHECKPOINT_BYTES: Final = 256 * 1024 * 1024
@@ -27,7 +28,7 @@ class Keeper:
 
     def __init__(self, path: Path, log: CommitLog, dispatcher: Dispatcher, logger: logging.Logger) -> None:
         self.state = checkpoint.load(path)
-        self._path = path
+        self.path = path
         self._log = log
         self._dispatcher = dispatcher
         self._logger = logger
@@ -56,8 +57,24 @@ class Keeper:
         with self._saving:
             self._save(timestamp, is_last=True)
 
+    def distrust(self, position: int) -> None:
+        """Queues and index are about to be made again: until the next checkpoint no start relies on what they hold.
+
+        The log is whole up to `position`. On the disk when it returns; where there is no room to say it, the checkpoint
+        goes, which says the same. Raises OSError.
+        """
+        self.state = self.state.remaking(position)
+        try:
+            checkpoint.save(self.path, self.state)
+        except OSError as error:
+            if not is_no_room(error):
+                raise
+            self.path.unlink(missing_ok=True)
+            sync_folder(self.path.parent)
+
     def _save(self, timestamp: int, *, is_last: bool) -> None:
-        position = min(self._log.dispatched, self._log.flushed)
+        log = self._log
+        position = 0 if log.limit == log.first else min(log.dispatched, log.flushed)  # 0: there is no segment yet
         index_state = self._sync_index()
         if not self._write_queues() or index_state is None:
             return
@@ -80,7 +97,7 @@ class Keeper:
 
     def _save_state(self, state: Checkpoint) -> None:
         try:
-            checkpoint.save(self._path, state)
+            checkpoint.save(self.path, state)
         except OSError as error:
             if not is_no_room(error):
                 raise

@@ -6,7 +6,8 @@
     4  the end          is where the first thing is that is no record; the rest becomes zeros
 
 Where a queue turns out to lack entries of records before that position, or the index its files, everything is read
-again from the log's first byte: the log alone is enough to make the rest.
+again from the log's first byte: the log alone is enough to make the rest. The checkpoint says so first, since a process
+that dies in the middle leaves queues which look whole and are not.
 
 After a clean stop the checkpoint's position is the log's end, and none of this reads more than a few bytes a queue.
 """
@@ -14,13 +15,14 @@ After a clean stop the checkpoint's position is the log's end, and none of this 
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
-from rocket_broker.store.errors import refused
+from rocket_broker.store.errors import StoreError, refused
+from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.log_scan import LogScan
 from rocket_broker.store.requeue import Requeue, Short
 from rocket_wire import record
@@ -34,10 +36,14 @@ class Recovery:
 
     log: CommitLog
     dispatcher: Dispatcher
-    checkpoint: Checkpoint
+    keeper: Keeper
     is_clean: bool
     logger: logging.Logger
     timestamp: int = 0
+    checkpoint: Checkpoint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.checkpoint = self.keeper.state  # what the last process said; the keeper's own moves on
 
     def run(self) -> None:
         """Brings log, queues and index to agree; then `timestamp` is when the last record was stored, ms.
@@ -46,30 +52,40 @@ class Recovery:
         """
         bases = self.log.load()
         start = self._start(bases)
+        if bases and start != self.checkpoint.position:
+            self._distrust()
         self._go_back(start)
         if start > self.log.first and not self._agrees(start):
+            self._distrust()
             start = self.log.first
         self.timestamp = self.checkpoint.physic_timestamp if start else 0
         try:
             end = self._scan(start)
         except Short as short:
             self.logger.warning("%s: reading the whole log again", short)
+            self._distrust()
             end = self._scan(self.log.first)
         if bases:
+            if end < (self.checkpoint.position or 0):  # or the next start would go on in the middle of what comes now
+                self.keeper.distrust(end)
             self._settle(end, is_untouched=self.is_clean and end == start)
             self.log.flushed = min(start, end)  # who knows what the last process had synced
         self.dispatcher.queues.drop_before(self.log.first)
+
+    def _distrust(self) -> None:
+        self.keeper.distrust(min(self.checkpoint.position or 0, self.log.end))
 
     def _start(self, bases: list[int]) -> int:
         """From which position on nothing is taken for granted."""
         log, position = self.log, self.checkpoint.position
         if not bases:
             if position:
-                self.logger.error(
-                    "%s holds no segment, but the log had reached %d: starting empty", log.folder, position
+                raise StoreError(
+                    f"{log.folder} holds no segment, but the log had reached {position}: bring it back, or delete "
+                    f"{self.keeper.path} to start empty"
                 )
             return log.first
-        if not self.dispatcher.queues.folder.is_dir():
+        if self.checkpoint.is_remaking or not self.dispatcher.queues.folder.is_dir():
             return log.first
         if position is not None and log.first <= position <= log.end:
             return position
@@ -80,6 +96,7 @@ class Recovery:
                 log.end,
                 position,
             )
+            return log.first
         for base in reversed(bases):
             first = next(iter(LogScan(log, base)), None)
             if first is not None and 0 < first.store_timestamp <= self.checkpoint.common_timestamp:
@@ -95,7 +112,7 @@ class Recovery:
         index.load()
         if start == self.checkpoint.position and not self.is_clean:
             index.undo(self.checkpoint.index_file, self.checkpoint.index_count)
-        elif start == self.log.first and not self.is_clean:
+        elif start == self.log.first and (self.checkpoint.is_remaking or not self.is_clean):
             index.clear()
 
     def _agrees(self, start: int) -> bool:
@@ -142,8 +159,7 @@ class Recovery:
         return scan.position
 
     def _log_scan(self, start: int, requeue: Requeue) -> LogScan:
-        position = self.checkpoint.position
-        trusted = position if position is not None and position <= self.log.end else 0
+        trusted = min(self.checkpoint.position or 0, self.log.end)
 
         def damaged(begin: int, end: int) -> None:
             requeue.damaged_bytes += end - begin

@@ -88,7 +88,7 @@ class MessageStore:
             if not is_no_room(error):
                 raise
             self._logger.error("%s", refused("no room for the file that tells of an unclean stop", error))
-        recovery = Recovery(self._log, self._dispatcher, self._keeper.state, is_clean, self._logger)
+        recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger)
         recovery.run()
         self._last_timestamp = recovery.timestamp
         self._keeper.flush(self._now_ms(), 0, self._last_timestamp)

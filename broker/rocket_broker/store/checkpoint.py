@@ -10,7 +10,8 @@
    64  queues, 72 queue messages       ours, after a clean stop: how many queues there were, the messages in them;
                                        -1 while running; -2 while queues and index are made again from the log, and
                                        then the position says only up to where the log itself was whole
-   80  CRC32 of the 80 bytes before, 4 bytes
+   80  segment size        ours: what mappedFileSizeCommitLog was when the log was made
+   88  CRC32 of the 88 bytes before, 4 bytes
 
 Apache's broker rewrites the first 40 bytes and leaves the rest, so that the CRC tells whether ours still hold.
 """
@@ -27,14 +28,14 @@ import msgspec
 
 from rocket_broker.store.files import File
 
-_FIELDS: Final = Struct(">10q")
+_FIELDS: Final = Struct(">11q")
 _CRC: Final = Struct(">I")
 _FILE_BYTES: Final = 4096
 _REMAKING: Final = -2
 
 
 class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
-    """What the file says. `position` is None where the file is Apache's, or absent."""
+    """What the file says. `position` is None, and `segment_size` 0, where the file is Apache's, or absent."""
 
     physic_timestamp: int = 0
     logics_timestamp: int = 0
@@ -46,6 +47,7 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
     index_count: int = 0
     queues: int = -1
     queue_messages: int = -1
+    segment_size: int = 0
 
     @property
     def is_remaking(self) -> bool:
@@ -75,7 +77,7 @@ def load(path: Path) -> Checkpoint:
     (crc,) = _CRC.unpack_from(content, _FIELDS.size)
     if crc != crc32(content[: _FIELDS.size]):
         return common
-    index_file, index_count, queues, queue_messages = rest
+    index_file, index_count, queues, queue_messages, segment_size = rest
     return msgspec.structs.replace(
         common,
         position=position,
@@ -83,6 +85,7 @@ def load(path: Path) -> Checkpoint:
         index_count=index_count,
         queues=queues,
         queue_messages=queue_messages,
+        segment_size=segment_size,
     )
 
 
@@ -92,6 +95,7 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         checkpoint.physic_timestamp, checkpoint.logics_timestamp, checkpoint.index_timestamp,
         checkpoint.master_flushed, checkpoint.confirm, checkpoint.position or 0, checkpoint.index_file,
         checkpoint.index_count, checkpoint.queues, checkpoint.queue_messages,
+        checkpoint.segment_size,
     )  # fmt: skip
     file = File(path, os.O_RDWR | os.O_CREAT)
     if file.size() != _FILE_BYTES:

@@ -17,10 +17,13 @@ import logging
 import os
 import threading
 from pathlib import Path
+from typing import Final
 
-from rocket_broker.store.errors import StoreError, refused
+from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import File, OpenFiles, sync_folder
 from rocket_wire import record
+
+_PAGE_BYTES: Final = 4096
 
 
 class CommitLog:
@@ -188,24 +191,29 @@ class CommitLog:
 
     # -- opening, cutting, closing ----------------------------------------------------------------------------------
 
-    def load(self) -> list[int]:
+    def load(self, made_with: int = 0) -> list[int]:
         """Finds the segments and returns where each begins; `end` is then where the log may end at most.
 
-        A last segment that is too short was being made or cut when the process died: it is filled up with zeros.
-        Raises StoreError when the files cannot be a log.
+        `made_with` is the segments' size as far as it is known, else 0. A last segment that is too short was being made
+        when the process died, or was cut by somebody: it is filled up with zeros. Raises StoreError when the files
+        cannot be a log, or one of another segment size.
         """
         names = sorted(name for name in os.listdir(self.folder) if name.isdigit()) if self.folder.is_dir() else []
         while names and os.path.getsize(self.folder / names[-1]) == 0:
             os.unlink(self.folder / names.pop())
         bases = [int(name) for name in names]
+        made_with = made_with or self._size_of_segments(bases)
+        if bases and made_with != self.segment_size:
+            raise StoreError(
+                f"{self.folder} has segments of {made_with} bytes, mappedFileSizeCommitLog says {self.segment_size}: "
+                f"set it to {made_with}; it cannot change for a log that is there"
+            )
         for number, base in enumerate(bases):
             size = os.path.getsize(self.folder / names[number])
             if base != bases[0] + number * self.segment_size or base % self.segment_size:
                 raise StoreError(f"{self.folder}: segment {names[number]} does not follow the one before it")
             if size > self.segment_size or (size < self.segment_size and number < len(bases) - 1):
-                raise StoreError(
-                    f"{self.folder / names[number]} has {size} bytes, mappedFileSizeCommitLog says {self.segment_size}"
-                )
+                raise StoreError(f"{self.folder / names[number]} has {size} bytes, not {self.segment_size}")
         if bases:
             last = File(self.path(bases[-1]))
             self.first = bases[0]
@@ -213,6 +221,15 @@ class CommitLog:
             self.limit = bases[-1] + self.segment_size
             self._fill_up(last)
         return bases
+
+    def _size_of_segments(self, bases: list[int]) -> int:
+        """The first one's size, unless it is the only one and not finished: empty, or no whole number of pages."""
+        if bases:
+            first = File(self.path(bases[0]), os.O_RDONLY)
+            is_finished = first.size() % _PAGE_BYTES == 0 and any(first.read(0, record.BLANK_BYTES) or b"")
+            if is_finished or len(bases) > 1:
+                return first.size()
+        return self.segment_size
 
     def _fill_up(self, file: File) -> None:
         """Gives a segment its full size. Without room for that it gets a hole: its records can be read all the same."""
@@ -232,8 +249,13 @@ class CommitLog:
             self._set_aside(base)
         if os.path.exists(self.path(self.base_of(end))):
             file = File(self.path(self.base_of(end)))
-            os.ftruncate(file.fd, end - self.base_of(end))
-            self._fill_up(file)
+            try:
+                file.clear(end - self.base_of(end))
+            except OSError as error:
+                if not is_no_room(error):  # as a file system may say that never writes in place
+                    raise
+                os.ftruncate(file.fd, end - self.base_of(end))
+                self._fill_up(file)
             file.sync()
         sync_folder(self.folder)
         self.go_on_at(end)

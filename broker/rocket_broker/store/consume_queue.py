@@ -324,7 +324,7 @@ class ConsumeQueues:
         if start == self._file_bytes:
             return False
         block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
-        return any(file.read(start, block_end - start) or b"") or file.has_blocks(block_end)
+        return any(file.read(start, block_end - start) or b"") or file.data_from(block_end) is not None
 
     def drop_before(self, position: int) -> None:
         """Corrects every queue's minimum after the log lost what was before `position`, and deletes files without use.

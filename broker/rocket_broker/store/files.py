@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+_CLEAR_BYTES: Final = 1024 * 1024
+
 
 class File:
     """One open file. Raises OSError like the calls it stands for."""
@@ -89,13 +91,19 @@ class File:
         """Returns when what was written is on the disk."""
         os.fdatasync(self.fd)
 
-    def has_blocks(self, start: int) -> bool:
-        """Whether the disk holds anything of the file from byte `start` on, or cannot tell."""
+    def data_from(self, start: int) -> int | None:
+        """From where on, `start` or later, the file may hold more than zeros; None where it holds nothing any more."""
         try:
-            os.lseek(self.fd, start, os.SEEK_DATA)
+            return os.lseek(self.fd, start, os.SEEK_DATA)
         except OSError as error:
-            return error.errno != errno.ENXIO
-        return True
+            return None if error.errno == errno.ENXIO else start
+
+    def clear(self, start: int) -> None:
+        """Zeros from byte `start` on. The file keeps its length, and its room on the disk. Raises OSError."""
+        while (at := self.data_from(start)) is not None and (content := self.read(at, _CLEAR_BYTES)):
+            if content.count(0) < len(content):
+                self.write(at, bytes(len(content)))
+            start = at + len(content)
 
     def size(self) -> int:
         """Length in bytes."""

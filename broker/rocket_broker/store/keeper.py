@@ -91,6 +91,7 @@ class Keeper:
             index_count=index_state[1],
             queues=len(queues) if is_last else -1,
             queue_messages=sum(queue.max_offset - queue.min_offset for queue in queues) if is_last else -1,
+            segment_size=log.segment_size,
         )
         if state != self.state:
             self._save_state(state)

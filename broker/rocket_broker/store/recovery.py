@@ -50,7 +50,7 @@ class Recovery:
 
         Raises StoreError where the log's files cannot be a log, and OSError.
         """
-        bases = self.log.load()
+        bases = self.log.load(self.checkpoint.segment_size)
         start = self._start(bases)
         if bases and start != self.checkpoint.position:
             self._distrust()

@@ -1,7 +1,8 @@
 """Reads the records of a log in order, and finds where they end.
 
 The end is the first place that holds no record: another magic than a record's, lengths that disagree, a body with
-another CRC, a record that says it belongs elsewhere (what an earlier life of the file left behind).
+another CRC, a record that says it belongs elsewhere (what an earlier life of the file left behind). The CRC is the
+body's alone: topic or properties in a sector that a loss of power kept from being written are known by its zeros.
 
 Before position `trusted` the log is known to have been whole once. What is no record there is damage, not the end: the
 scan goes on at the next record, and says what it passed over.
@@ -24,6 +25,9 @@ _MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
 _MAGIC_PREFIX: Final = bytes.fromhex("DAA320")  # what both versions begin with
 _MAGIC_AT: Final = 4
 _POSITION_AT: Final = 28
+#: The least that a disk writes as a whole.
+_SECTOR_BYTES: Final = 512
+_LENGTH_BYTES: Final = 2
 
 
 class LogScan:
@@ -77,9 +81,22 @@ class LogScan:
                 return
             if message.position != self.position or message.queue_id < 0 or message.queue_offset < 0:
                 return
+            if self.position >= self._trusted and self._is_torn(message):
+                return
             at += size
             self.position = start + at
             yield message
+
+    def _is_torn(self, message: record.Message) -> bool:
+        """Whether a sector of the record's topic and properties holds nothing but zeros."""
+        if "\0" not in message.topic and b"\0" not in message.properties:
+            return False
+        end = message.position + message.size
+        begin = end - len(message.properties) - len(message.topic.encode()) - _LENGTH_BYTES
+        return any(
+            not any(self._log.read(sector, _SECTOR_BYTES) or b"")
+            for sector in range(begin - (begin - self._log.base_of(begin)) % _SECTOR_BYTES, end, _SECTOR_BYTES)
+        )
 
     def _claimed_size(self, chunk: bytes) -> int:
         """The size that a record at the beginning of `chunk` claims, 0 where there is none."""

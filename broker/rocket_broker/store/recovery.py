@@ -26,6 +26,7 @@ from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.log_scan import LogScan
 from rocket_broker.store.requeue import Requeue, Short
 from rocket_wire import record
+from rocket_wire.errors import ProtocolError
 
 _PROGRESS_BYTES: Final = 256 * 1024 * 1024
 
@@ -168,7 +169,11 @@ class Recovery:
         return LogScan(self.log, start, trusted, damaged)
 
     def _dispatch(self, message: record.Message, requeue: Requeue, indexed: int) -> None:
-        queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
+        try:
+            queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
+        except ProtocolError as error:
+            self.logger.error("the record at position %d is left out: %s", message.position, error)
+            return
         put = self.dispatcher.put_of(queue, message)
         if not message.sys_flag & NOT_QUEUED:
             requeue.enqueue(queue, put)

@@ -21,7 +21,7 @@ IMAGE_TAG ?= $(VERSION)
 IMAGES := broker namesrv operator
 
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop crash-matrix chart faults e2e bench bench-compare images push lock clean
+.PHONY: help run demo test check format interop crash-matrix chart kubernetes faults e2e bench bench-compare images push lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,13 +53,16 @@ interop: $(VENV)/ready  ## official Java, Go and C++ clients against a cluster o
 crash-matrix: $(VENV)/ready  ## the operator killed after each of its writes, in every scenario
 	$(BIN)/python -m pytest -m slow --timeout 900 tests/integration/operator
 
-chart: $(VENV)/ready  ## the Helm chart against a real API server (Go; builds what is missing)
+chart: $(VENV)/ready kubernetes  ## the Helm chart against a real API server (Go; builds what is missing)
 	$(BIN)/python -m pytest -m chart tests/integration/chart
+
+kubernetes:  ## build the Kubernetes of chart and e2e from Go modules: minutes once, seconds from then on
+	@if command -v go >/dev/null; then tests/kubernetes/build-kubernetes.sh all >/dev/null; fi
 
 faults: $(VENV)/ready  ## the long fault runs: kill -9, full disk, cut logs
 	$(BIN)/python -m pytest -m slow --timeout 900 tests
 
-e2e: $(VENV)/ready  ## the operator on a real Kubernetes with a real node (root, Go, buildah; builds what is missing)
+e2e: $(VENV)/ready kubernetes  ## the operator on a real Kubernetes with a real node (root, Go, buildah; builds what is missing)
 	$(BIN)/python -m pytest -m e2e -v tests/e2e
 
 bench: $(VENV)/ready  ## throughput, latency, CPU and memory of the broker; prints a table, writes .build/bench

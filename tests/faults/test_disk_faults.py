@@ -213,5 +213,5 @@ def test_a_store_that_cannot_be_written_is_named_at_the_start(
         broker = broker_on(disk, cluster, small_files)
         with pytest.raises(ServerFailed, match="status 1"):
             broker.start()
-        assert re.search(r"The broker cannot start: .*Read-only file system.*disk/store", broker.run_log())
+        assert re.search(r"The broker cannot start: .*disk/store: Read-only file system", broker.run_log())
         assert "Traceback" not in broker.run_log()

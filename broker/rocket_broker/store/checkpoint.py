@@ -26,7 +26,7 @@ from zlib import crc32
 
 import msgspec
 
-from rocket_broker.store.files import File
+from rocket_broker.store.files import File, sync_folder
 
 _FIELDS: Final = Struct(">11q")
 _CRC: Final = Struct(">I")
@@ -97,8 +97,11 @@ def save(path: Path, checkpoint: Checkpoint) -> None:
         checkpoint.index_count, checkpoint.queues, checkpoint.queue_messages,
         checkpoint.segment_size,
     )  # fmt: skip
+    is_new = not path.exists()
     file = File(path, os.O_RDWR | os.O_CREAT)
     if file.size() != _FILE_BYTES:
         os.ftruncate(file.fd, _FILE_BYTES)
     file.write(0, fields + _CRC.pack(crc32(fields)))
     file.sync()
+    if is_new:
+        sync_folder(path.parent)

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Final
 
 from rocket_broker.store.errors import StoreError, is_no_room, refused
-from rocket_broker.store.files import File, OpenFiles, sync_folder
+from rocket_broker.store.files import File, OpenFiles, make_folder, sync_folder
 from rocket_wire import record
 
 _PAGE_BYTES: Final = 4096
@@ -106,7 +106,7 @@ class CommitLog:
     def _make(self, base: int) -> File:
         path = self.path(base)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_folder(self.folder)
             file = File(path, os.O_RDWR | os.O_CREAT)
             try:
                 file.reserve(self.segment_size)
@@ -279,8 +279,9 @@ class CommitLog:
             os.unlink(path)
             return
         aside = self.folder.with_name(f"{self.folder.name}.cut")
-        aside.mkdir(exist_ok=True)
+        make_folder(aside)
         os.rename(path, aside / f"{base:020d}")
+        sync_folder(aside)
         self._log.error("segment %s lies behind the log's end: it is kept in %s", path, aside)
 
     def begin_at(self, position: int) -> None:
@@ -295,11 +296,20 @@ class CommitLog:
         self.first = self.flushed = self.end = self.dispatched = self.limit = position
 
     def drop_first(self) -> None:
-        """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on."""
+        """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on.
+
+        Raises OSError; where the file cannot be deleted the log has it still. Its name is gone from the disk before the
+        next segment's can go, or a loss of power could bring it back with a hole behind it.
+        """
         path = self.path(self.first)
         self.first += self.segment_size
-        os.unlink(path)
+        try:
+            os.unlink(path)
+        except OSError:
+            self.first -= self.segment_size
+            raise
         self._files.forget(path)
+        sync_folder(self.folder)
 
     def _give_back_reserved(self) -> None:
         with self._making:

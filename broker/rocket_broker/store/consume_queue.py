@@ -76,7 +76,7 @@ class ConsumeQueues:
         self._log = log
         self._unwritten: deque[ConsumeQueue] = deque()
         self._unsynced: set[str] = set()
-        self._new_folders: set[str] = set()
+        self._changed_folders: set[Path] = set()
         self._trim = threading.Lock()
         self._writing = threading.Lock()
 
@@ -163,8 +163,7 @@ class ConsumeQueues:
         for name in self._names(queue):
             path = self._path(queue, int(name))
             if int(name) > base:
-                os.unlink(path)
-                self._files.forget(path)
+                self._unlink(path)
             elif int(name) == base:
                 file = self._files.get(path)
                 os.ftruncate(file.fd, start - base)
@@ -234,7 +233,8 @@ class ConsumeQueues:
             file = self._files.create(path, self._file_bytes)
             if file.is_new:
                 file.is_new = False
-                self._new_folders.add(os.path.dirname(path))
+                queue_folder = Path(path).parent
+                self._changed_folders |= {queue_folder, queue_folder.parent, self.folder, self.folder.parent}
             file.write(start + at - base, piece)
             self._unsynced.add(path)
             at += len(piece)
@@ -247,7 +247,7 @@ class ConsumeQueues:
     def sync(self) -> None:
         """Makes the files durable. Raises OSError."""
         if len(self._unsynced) > _MANY_FILES:
-            self._new_folders.clear()
+            self._changed_folders.clear()
             self._unsynced.clear()  # first: what is written meanwhile is for the next time
             sync_file_system(self.folder)
             return
@@ -255,9 +255,8 @@ class ConsumeQueues:
             path = self._unsynced.pop()
             with suppress(FileNotFoundError):  # deleted since
                 self._files.get(path).sync()
-        folders = {Path(self._new_folders.pop()) for _ in range(len(self._new_folders))}
-        topics = {folder.parent for folder in folders}
-        for folder in (*folders, *topics, *{topic.parent for topic in topics}):
+        while self._changed_folders:
+            folder = self._changed_folders.pop()
             with suppress(FileNotFoundError):
                 sync_folder(folder)
 
@@ -289,8 +288,7 @@ class ConsumeQueues:
             count = self._count(file, end)
             if count or len(names) == 1:
                 break
-            os.unlink(path)
-            self._files.forget(path)
+            self._unlink(path)
             names.pop()
         if not names:
             return
@@ -346,8 +344,7 @@ class ConsumeQueues:
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
             for name in self._names(queue):
                 if int(name) + self._file_bytes <= keep:
-                    os.unlink(self._path(queue, int(name)))
-                    self._files.forget(self._path(queue, int(name)))
+                    self._unlink(self._path(queue, int(name)))
 
     def _is_readable(self, queue: ConsumeQueue, offset: int, first: int) -> bool:
         """Whether the entry is of a record at or behind position `first`."""
@@ -365,6 +362,7 @@ class ConsumeQueues:
                 queue.tail.clear()
             shutil.rmtree(folder, ignore_errors=True)
             self._files.forget(f"{folder}/")
+            self._changed_folders.add(self.folder)
 
     def clear(self) -> None:
         """Forgets every queue and deletes its files."""
@@ -376,6 +374,11 @@ class ConsumeQueues:
     def close(self) -> None:
         """Lets go of the files."""
         self._files.forget("")
+
+    def _unlink(self, path: str) -> None:
+        os.unlink(path)
+        self._files.forget(path)
+        self._changed_folders.add(Path(path).parent)
 
     def _names(self, queue: ConsumeQueue) -> list[str]:
         folder = f"{self.folder}/{queue.topic}/{queue.queue_id}"

@@ -156,6 +156,17 @@ class OpenFiles:
                 del self._files[path]
 
 
+def make_folder(folder: Path) -> None:
+    """Makes the folder, and what is missing above it; their names are on the disk when it returns."""
+    if not folder.is_dir():
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    try:
+        sync_folder(folder.parent)
+    except PermissionError:  # a folder that is not ours to list
+        sync_file_system(folder)
+
+
 def sync_folder(folder: Path) -> None:
     """Makes the creation and removal of files in `folder` durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from rocket_broker.store.errors import refused
+from rocket_broker.store.files import make_folder, sync_folder
 from rocket_broker.store.index_file import IndexFile, Key
 from rocket_wire import properties
 from rocket_wire.hashing import MANY, MANY_BYTES, string_hash, unsigned_hashes, utf8_hash
@@ -41,6 +42,7 @@ class Index:
         self._log = log
         self._lock = threading.Lock()
         self._unsynced: list[IndexFile] = []
+        self._has_other_files = False  # than the disk may know
         self.is_failing = False
 
     @property
@@ -88,6 +90,7 @@ class Index:
 
     def _new_file(self, timestamp: int) -> IndexFile:
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._has_other_files = True
         while (path := self.folder / _file_name(timestamp)).exists():
             timestamp += 1
         try:
@@ -114,8 +117,12 @@ class Index:
         with self._lock:
             files, self._unsynced = self._unsynced, []
             state = (self.files[-1].name, self.files[-1].count) if self.files else (0, 0)
+            has_other_files, self._has_other_files = self._has_other_files, False
         for file in files:
             file.sync()
+        if has_other_files:
+            make_folder(self.folder)
+            sync_folder(self.folder)
         return state
 
     def load(self) -> None:
@@ -131,6 +138,7 @@ class Index:
         """Goes back to when file `name` was the last one and had `count` - 1 entries."""
         while self.files and self.files[-1].name > name:
             self.files.pop().path.unlink()
+            self._has_other_files = True
         if self.files and self.files[-1].name == name:
             self.files[-1].undo(max(1, count))
 
@@ -139,6 +147,7 @@ class Index:
         with self._lock:
             while len(self.files) > 1 and self.files[0].end_position < position:
                 self.files.pop(0).path.unlink()
+                self._has_other_files = True
 
     def clear(self) -> None:
         """Deletes every file."""
@@ -146,6 +155,7 @@ class Index:
             for file in self.files:
                 file.path.unlink(missing_ok=True)
             self.files.clear()
+            self._has_other_files = True
             self.pending.clear()
 
 

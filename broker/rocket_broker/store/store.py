@@ -24,7 +24,7 @@ from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.encoding import encode, record_size, record_sys_flag
 from rocket_broker.store.errors import StoreError, is_no_room, refused
-from rocket_broker.store.files import sync_folder
+from rocket_broker.store.files import make_folder, sync_file_system, sync_folder
 from rocket_broker.store.index import Index
 from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.matching import matches
@@ -67,7 +67,7 @@ class MessageStore:
     @classmethod
     def open(cls, settings: StoreSettings, *, now_ms: Callable[[], int], log: logging.Logger) -> MessageStore:
         """Locks the folder and recovers what is in it. Raises StoreLocked, StoreError, OSError."""
-        settings.root.mkdir(parents=True, exist_ok=True)
+        make_folder(settings.root)
         lock = DirectoryLock(settings.root, now_ms())
         store = cls(settings, now_ms, log)
         try:
@@ -91,6 +91,10 @@ class MessageStore:
         recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger)
         recovery.run()
         self._last_timestamp = recovery.timestamp
+        if not is_clean:  # who knows what names and which bytes of its files the last process had synced
+            sync_file_system(self._settings.root)
+            if self._log.folder.is_dir():
+                sync_file_system(self._log.folder)
         self._keeper.flush(self._now_ms(), 0, self._last_timestamp)
         self._logger.info(
             "the store has positions %d to %d (last stop was %s)",

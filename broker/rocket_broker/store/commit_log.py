@@ -298,16 +298,19 @@ class CommitLog:
     def drop_first(self) -> None:
         """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on.
 
-        Raises OSError; where the file cannot be deleted the log has it still. Its name is gone from the disk before the
-        next segment's can go, or a loss of power could bring it back with a hole behind it.
+        Raises StoreError where the file cannot be deleted, and then the log has it still. Its name is gone from the
+        disk before the next segment's can go, or a loss of power could bring it back with a hole behind it; OSError
+        where that sync fails.
         """
         path = self.path(self.first)
         self.first += self.segment_size
         try:
             os.unlink(path)
-        except OSError:
+        except FileNotFoundError:
+            pass
+        except OSError as error:
             self.first -= self.segment_size
-            raise
+            raise refused(f"cannot delete {path}", error) from error
         self._files.forget(path)
         sync_folder(self.folder)
 

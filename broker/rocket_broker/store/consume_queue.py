@@ -327,8 +327,9 @@ class ConsumeQueues:
     def drop_before(self, position: int) -> None:
         """Corrects every queue's minimum after the log lost what was before `position`, and deletes files without use.
 
-        A queue's last file stays, so that its offsets go on where they were.
+        A queue's last file stays, so that its offsets go on where they were. A file that cannot be deleted stays, too.
         """
+        failed: OSError | None = None
         for queue in self.all():
             low, high = queue.min_offset, queue.max_offset
             middle = low
@@ -342,9 +343,14 @@ class ConsumeQueues:
                 continue
             queue.min_offset = low
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
-            for name in self._names(queue):
-                if int(name) + self._file_bytes <= keep:
-                    self._unlink(self._path(queue, int(name)))
+            try:
+                for name in self._names(queue):
+                    if int(name) + self._file_bytes <= keep:
+                        self._unlink(self._path(queue, int(name)))
+            except OSError as error:  # the ones behind it stay as well: there must be no hole
+                failed = error
+        if failed is not None:
+            self._log.error("files of consume queues cannot be deleted (%s): they go with the next ones", failed)
 
     def _is_readable(self, queue: ConsumeQueue, offset: int, first: int) -> bool:
         """Whether the entry is of a record at or behind position `first`."""

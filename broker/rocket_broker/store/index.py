@@ -143,10 +143,15 @@ class Index:
             self.files[-1].undo(max(1, count))
 
     def drop_before(self, position: int) -> None:
-        """Deletes files that only know of records before `position`; the last file stays."""
+        """Deletes files that only know of records before `position`; the last file stays, and one that cannot be."""
         with self._lock:
             while len(self.files) > 1 and self.files[0].end_position < position:
-                self.files.pop(0).path.unlink()
+                try:
+                    self.files[0].path.unlink(missing_ok=True)
+                except OSError as error:
+                    self._log.error("%s", refused(f"index file {self.files[0].path} cannot be deleted", error))
+                    return
+                self.files.pop(0)
                 self._has_other_files = True
 
     def clear(self) -> None:

@@ -9,6 +9,7 @@ import shutil
 from datetime import UTC, datetime
 
 from rocket_broker.store.commit_log import CommitLog
+from rocket_broker.store.errors import refused
 from rocket_broker.store.reading import Reader
 from rocket_broker.store.settings import StoreSettings
 
@@ -16,24 +17,29 @@ _HOUR_MS = 3_600_000
 
 
 def is_due(settings: StoreSettings, now_ms: int) -> bool:
-    """Whether this is the time to delete: an hour (local time) that is set for it, or a disk that is too full."""
+    """Whether this is the time to delete: an hour (local time) that is set for it, or a disk that is too full.
+
+    Raises StoreError when the disk does not say how full it is.
+    """
     hour = datetime.fromtimestamp(now_ms / 1000, UTC).astimezone().hour
     if hour in settings.delete_when:
         return True
-    usage = shutil.disk_usage(settings.root)
+    try:
+        usage = shutil.disk_usage(settings.root)
+    except OSError as error:
+        raise refused(f"cannot ask how full the disk of {settings.root} is", error) from error
     return usage.used > usage.total * settings.max_used_ratio
 
 
-def drop_expired(settings: StoreSettings, log: CommitLog, reader: Reader, now_ms: int) -> int:
-    """Deletes the segments whose newest message is too old; returns how many. The active one always stays.
+def expired_end(settings: StoreSettings, log: CommitLog, reader: Reader, now_ms: int) -> int:
+    """The position before which every segment's newest message is too old. The active segment never is.
 
-    A segment's newest message is as old as the next segment's oldest. Raises OSError and StoreError.
+    A segment's newest message is as old as the next segment's oldest. Raises StoreError.
     """
-    deleted = 0
-    while log.first + log.segment_size < log.limit:
-        newer = reader.store_time_at(log.first + log.segment_size)
+    end = log.first
+    while end + log.segment_size < log.limit:
+        newer = reader.store_time_at(end + log.segment_size)
         if newer is None or now_ms - newer < settings.file_reserved_hours * _HOUR_MS:
             break
-        log.drop_first()
-        deleted += 1
-    return deleted
+        end += log.segment_size
+    return end

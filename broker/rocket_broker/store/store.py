@@ -60,6 +60,7 @@ class MessageStore:
         self._reader = Reader(self._log, self._queues)
         self._by_topic = self._queues.by_topic
         self._last_timestamp = 0
+        self._is_retention_failing = False
         self._replica = Replica(self._log, self._dispatcher)
         self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
         self._lock: DirectoryLock | None = None
@@ -329,14 +330,29 @@ class MessageStore:
     def delete_expired(self, now_ms: int) -> int:
         """Deletes the oldest segments whose messages are older than they need be kept; returns how many.
 
-        Only in the hours set for it or when the disk is too full. Raises OSError and StoreError.
+        Only in the hours set for it or when the disk is too full. What cannot be deleted stays, with a line in the log,
+        and is the first to go another time. Raises OSError when a sync fails.
         """
-        if not retention.is_due(self._settings, now_ms):
-            return 0
-        deleted = retention.drop_expired(self._settings, self._log, self._reader, now_ms)
+        first = self._log.first
+        try:
+            if retention.is_due(self._settings, now_ms):
+                self._drop(retention.expired_end(self._settings, self._log, self._reader, now_ms))
+            self._is_retention_failing = False
+        except StoreError as error:
+            if not self._is_retention_failing:
+                self._logger.error("expired messages cannot be deleted: %s; trying on", error)
+            self._is_retention_failing = True
+        deleted = (self._log.first - first) // self._log.segment_size
         if deleted:
             self._queues.drop_before(self._log.first)
             if self._index is not None:
                 self._index.drop_before(self._log.first)
             self._logger.info("%d expired segments are deleted: the log begins at %d", deleted, self._log.first)
         return deleted
+
+    def _drop(self, end: int) -> None:
+        """Deletes the segments before `end`, but none that the next start would have to read."""
+        if self._log.first < end > (self._keeper.state.position or 0):
+            self._keeper.flush(self._now_ms(), 0, self._newest_timestamp)
+        while self._log.first < min(end, self._keeper.state.position or 0):
+            self._log.drop_first()

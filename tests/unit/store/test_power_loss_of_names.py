@@ -83,16 +83,16 @@ def test_files_that_a_killed_process_made_are_synced_by_the_next(stores: Any, me
 
 def test_a_deleted_topic_does_not_come_back(stores: Any, message: Any, machine: Machine) -> None:
     store = stores.open()
-    for number in range(60):
+    for number in range(63):
         store.put(message(number))
         store.put(message(number, topic="Other"))
     store.flush()
     store.delete_topic("T")
-    store.put(message(60, topic="Other"))
+    store.put(message(63, topic="Other"))
     store.flush()
     again = stores.open(machine.lose_power(stores.root, stores.root.with_name("after")))
     assert again.queues() == [("Other", 0)]
-    assert len(bodies(stores, again, "Other")) == 61
+    assert len(bodies(stores, again, "Other")) == 64
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -8,6 +8,7 @@ acknowledged.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import os
 import time
@@ -39,7 +40,7 @@ from rocket_broker.settings import delay_levels, delete_hours
 from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
-from rocket_broker.store.settings import StoreSettings
+from rocket_broker.store.settings import Retention, StoreSettings
 from rocket_broker.store.store import MessageStore
 from rocket_broker.topics import Topics
 from rocket_net.http import HealthServer, LoopDelay
@@ -79,6 +80,7 @@ class BrokerServer:
         self.durability = Durability(self.store.sync_log, self._fatal, self._flush)
         self.master = Master(config, self.store)
         self.registration = Registration(config, self.topics, self._master_found)
+        self._cleaning = asyncio.Event()
         self.broker = self._broker(levels)
         self.slave = Slave(config, self.store, self.link, self._log_grew)
         self.metadata = MetadataFollower(self.link, self._metadata())
@@ -183,6 +185,7 @@ class BrokerServer:
             master=self.link,
             slaves=self._slaves,
             written=self.master.written,
+            clean=self._cleaning.set,
             statistics=Statistics(time.monotonic, _now_ms()),
             topics_saver=self.savers["topics"],
             groups_saver=self.savers["groups"],
@@ -230,7 +233,7 @@ class BrokerServer:
         )
         self._every("samples", lambda: _SAMPLE_SECONDS, self.broker.statistics.sample)
         self._every("expiry", lambda: _EXPIRY_SECONDS, self._expire_clients)
-        self._every("retention", lambda: _RETENTION_SECONDS, self._retention)
+        self._spawn("retention", self._retention())
         if settings.is_master:
             self._spawn("replication", self.master.run())
             save_seconds = settings.flush_delay_offset_interval / 1000
@@ -272,8 +275,15 @@ class BrokerServer:
             notify_members(self.broker, self.broker.clients.forget(connection))
             connection.close()
 
-    def _retention(self) -> None:
-        self.store.delete_expired(_now_ms())
+    async def _retention(self) -> None:
+        """Now and then, and when a request asks for it; the files go in a thread."""
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._cleaning.wait(), _RETENTION_SECONDS)
+            is_asked = self._cleaning.is_set()
+            self._cleaning.clear()
+            await asyncio.to_thread(self.store.cleaner.delete, _now_ms(), at_any_hour=is_asked)
+            self.store.trim()
 
     # -- what the parts tell each other -----------------------------------------------------------------------------
 
@@ -283,8 +293,14 @@ class BrokerServer:
 
     def _set_retention(self) -> None:
         settings = self.config.settings
-        hours = delete_hours(settings.delete_when)
-        self.store.set_retention(settings.file_reserved_time, hours, settings.disk_max_used_space_ratio / 100)
+        self.store.cleaner.keep = Retention(
+            reserved_hours=settings.file_reserved_time,
+            delete_when=delete_hours(settings.delete_when),
+            max_used_ratio=settings.disk_max_used_space_ratio / 100,
+            forced_ratio=settings.disk_space_clean_forcibly_ratio / 100,
+            warning_ratio=settings.disk_space_warning_level_ratio / 100,
+            clean_forcibly=settings.clean_file_forcibly_enable,
+        )
 
     def _settings_changed(self, keys: set[str]) -> None:
         self._set_retention()

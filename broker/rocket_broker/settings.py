@@ -87,6 +87,10 @@ class BrokerSettings(Settings, frozen=True):
     file_reserved_time: Positive = 72
     delete_when: Hours = "04"
     disk_max_used_space_ratio: Percent = 75
+    #: Apache's is true; ours keeps what was acknowledged (docs/decisions/0005).
+    clean_file_forcibly_enable: bool = False
+    disk_space_clean_forcibly_ratio: Percent = 85
+    disk_space_warning_level_ratio: Percent = 90
     max_message_size: Positive = 4 * 1024 * 1024
     message_delay_level: Delays = "1s 5s 10s 30s 1m 2m 3m 4m 5m 6m 7m 8m 9m 10m 20m 30m 1h 2h"
     flush_delay_offset_interval: Positive = 10_000
@@ -171,7 +175,8 @@ LIVE_KEYS: Final = frozenset(
     {
         "brokerPermission", "autoCreateTopicEnable", "autoCreateSubscriptionGroup", "defaultTopicQueueNums",
         "maxMessageSize", "flushIntervalCommitLog", "flushDiskType", "syncFlushTimeout", "fileReservedTime",
-        "deleteWhen", "diskMaxUsedSpaceRatio", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInMemory",
+        "deleteWhen", "diskMaxUsedSpaceRatio", "cleanFileForciblyEnable", "diskSpaceCleanForciblyRatio",
+        "diskSpaceWarningLevelRatio", "maxTransferCountOnMessageInMemory", "maxTransferBytesOnMessageInMemory",
         "defaultQueryMaxNum", "longPollingEnable", "shortPollingTimeMills", "slaveReadEnable",
         "notifyConsumerIdsChangedEnable", "flushConsumerOffsetInterval", "traceOn", "rejectTransactionMessage",
         "slaveTimeout", "inSyncReplicas", "haMaxGapNotInSync", "namesrvAddr", "flushDelayOffsetInterval",

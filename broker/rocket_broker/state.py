@@ -52,5 +52,7 @@ class Broker:
     slaves: Callable[[], Iterable[tuple[str, int]]]
     #: Called after each append: the log grew.
     written: Callable[[], None]
+    #: Deletes expired messages now; does not wait for it.
+    clean: Callable[[], None]
     #: Called with the level when a delayed message was stored.
     delay_arrived: Callable[[int], None] = lambda level: None

@@ -69,6 +69,9 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_BROKER_CONFIG, None, admin.get_broker_config),
     (Code.GET_BROKER_RUNTIME_INFO, None, admin.get_broker_runtime_info),
     (Code.GET_BROKER_HA_STATUS, None, admin.get_broker_ha_status),
+    (Code.DELETE_EXPIRED_COMMITLOG, None, admin.delete_expired_commitlog),
+    (Code.CLEAN_EXPIRED_CONSUMEQUEUE, None, admin.clean_expired_consumequeue),
+    (Code.CLEAN_UNUSED_TOPIC, None, admin.clean_unused_topic),
     (Code.GET_ALL_CONSUMER_OFFSET, None, admin.get_all_consumer_offset),
     (Code.GET_ALL_DELAY_OFFSET, None, admin.get_all_delay_offset),
 )

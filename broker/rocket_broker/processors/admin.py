@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+
 from rocket_broker.runtime import runtime_figures
 from rocket_broker.state import Broker
+from rocket_broker.topics import SCHEDULE_TOPIC
 from rocket_net import properties_file
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
@@ -13,10 +16,31 @@ from rocket_wire.bodies.version import DataVersion
 from rocket_wire.command import Command
 from rocket_wire.headers.topics import GetBrokerConfigAnswer
 
+log = logging.getLogger("rocket.admin")
+
 
 def update_broker_config(broker: Broker, request: Command, _: Connection) -> Answer:
     """Changes settings that may change while the broker runs."""
     broker.config.update(request.body)
+    return request.reply()
+
+
+def delete_expired_commitlog(broker: Broker, request: Command, _: Connection) -> Answer:
+    """Deletes what has expired now rather than in the hours set for it. Answers before it is done, as Apache's does."""
+    broker.clean()
+    return request.reply()
+
+
+def clean_expired_consumequeue(broker: Broker, request: Command, _: Connection) -> Answer:
+    """Lets consume queues begin where the log does."""
+    broker.store.trim()
+    return request.reply()
+
+
+def clean_unused_topic(broker: Broker, request: Command, _: Connection) -> Answer:
+    """Removes the queues of topics that are not in the table any more."""
+    for topic in broker.store.delete_unused_topics(broker.topics.table.keys() | {SCHEDULE_TOPIC}):
+        log.info("the queues of topic %s are deleted: there is no such topic", topic)
     return request.reply()
 
 

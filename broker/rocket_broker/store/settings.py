@@ -7,6 +7,21 @@ from pathlib import Path
 import msgspec
 
 
+class Retention(msgspec.Struct, frozen=True, kw_only=True):
+    """How long messages are kept: `reserved_hours`, deleted in the hours of the day `delete_when`.
+
+    The ratios are of the disk's use: above `max_used_ratio` what has expired goes at any hour, above `forced_ratio`
+    messages go before their time where `clean_forcibly` says so, above `warning_ratio` there is a line in the log.
+    """
+
+    reserved_hours: int = 72
+    delete_when: tuple[int, ...] = (4,)
+    max_used_ratio: float = 0.75
+    forced_ratio: float = 0.85
+    warning_ratio: float = 0.90
+    clean_forcibly: bool = False
+
+
 class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     """Folders, sizes (bytes), times (milliseconds) and counts; the defaults are Apache's.
 
@@ -23,7 +38,5 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     max_index_entries: int = 20_000_000
     delay_levels: tuple[int, ...] = ()
     checkpoint_interval: int = 5_000
-    file_reserved_hours: int = 72
-    delete_when: tuple[int, ...] = (4,)
-    max_used_ratio: float = 0.75
+    retention: Retention = Retention()
     open_files: int = 256

@@ -4,20 +4,17 @@ A put builds the record's bytes once and appends them to the commit log; only th
 learn of it, by `_dispatch`, which recovery and replication use too. What put() returned is in the kernel and survives
 the process; what `flushed_position` covers survives the machine.
 
-Threads: one thread calls what changes the store (put, append_replica, delete_topic, delete_expired). `flush`,
-`sync_log`, and reads with may_block=True may run in others at the same time.
+Threads: one thread calls what changes the store (put, append_replica, delete_topic, trim). `flush`,
+`sync_log`, `cleaner` and reads with may_block=True may run in others at the same time.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from itertools import islice
 from typing import Final
 
-import msgspec
-
-from rocket_broker.store import retention
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.directory_lock import DirectoryLock
@@ -31,6 +28,7 @@ from rocket_broker.store.matching import matches
 from rocket_broker.store.reading import Reader, Wish, WouldBlock, outside
 from rocket_broker.store.recovery import Recovery
 from rocket_broker.store.replica import Replica
+from rocket_broker.store.retention import Cleaner
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
 from rocket_wire.errors import ProtocolError
@@ -60,9 +58,10 @@ class MessageStore:
         self._reader = Reader(self._log, self._queues)
         self._by_topic = self._queues.by_topic
         self._last_timestamp = 0
-        self._is_retention_failing = False
         self._replica = Replica(self._log, self._dispatcher)
         self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
+        self.cleaner = Cleaner(settings.retention, self._log, self._reader, self._checkpoint, log)
+        self._trimmed = 0
         self._lock: DirectoryLock | None = None
 
     @classmethod
@@ -92,6 +91,7 @@ class MessageStore:
         recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger)
         recovery.run()
         self._last_timestamp = recovery.timestamp
+        self._trimmed = self._log.first
         if not is_clean:  # who knows what names and which bytes of its files the last process had synced
             sync_file_system(self._settings.root)
             if self._log.folder.is_dir():
@@ -308,6 +308,11 @@ class MessageStore:
         """`sync_log`, and now and then queues, index and checkpoint too. In any thread. Raises OSError as sync_log."""
         self._keeper.flush(self._now_ms(), self._settings.checkpoint_interval, self._newest_timestamp)
 
+    def _checkpoint(self) -> int:
+        """Makes one now; the position from which the next start reads. Raises OSError when a sync fails."""
+        self._keeper.flush(self._now_ms(), 0, self._newest_timestamp)
+        return self._keeper.state.position or 0
+
     @property
     def _newest_timestamp(self) -> int:
         return max(self._last_timestamp, self._replica.last_timestamp)
@@ -318,41 +323,25 @@ class MessageStore:
         """Removes the topic's queues; its records stay in the log until that is deleted."""
         self._queues.delete_topic(topic)
 
-    def set_retention(self, reserved_hours: int, delete_when: tuple[int, ...], max_used_ratio: float) -> None:
-        """From now on messages are kept so long: hours, the hours of the day to delete at, how full the disk may be."""
-        self._settings = msgspec.structs.replace(
-            self._settings,
-            file_reserved_hours=reserved_hours,
-            delete_when=delete_when,
-            max_used_ratio=max_used_ratio,
-        )
-
-    def delete_expired(self, now_ms: int) -> int:
-        """Deletes the oldest segments whose messages are older than they need be kept; returns how many.
-
-        Only in the hours set for it or when the disk is too full. What cannot be deleted stays, with a line in the log,
-        and is the first to go another time. Raises OSError when a sync fails.
-        """
-        first = self._log.first
-        try:
-            if retention.is_due(self._settings, now_ms):
-                self._drop(retention.expired_end(self._settings, self._log, self._reader, now_ms))
-            self._is_retention_failing = False
-        except StoreError as error:
-            if not self._is_retention_failing:
-                self._logger.error("expired messages cannot be deleted: %s; trying on", error)
-            self._is_retention_failing = True
-        deleted = (self._log.first - first) // self._log.segment_size
-        if deleted:
-            self._queues.drop_before(self._log.first)
-            if self._index is not None:
-                self._index.drop_before(self._log.first)
-            self._logger.info("%d expired segments are deleted: the log begins at %d", deleted, self._log.first)
+    def delete_expired(self, now_ms: int, *, at_any_hour: bool = False) -> int:
+        """Both steps of retention: `cleaner.delete`, which takes a thread of its own, and `trim`. Counts segments."""
+        deleted = self.cleaner.delete(now_ms, at_any_hour=at_any_hour)
+        self.trim()
         return deleted
 
-    def _drop(self, end: int) -> None:
-        """Deletes the segments before `end`, but none that the next start would have to read."""
-        if self._log.first < end > (self._keeper.state.position or 0):
-            self._keeper.flush(self._now_ms(), 0, self._newest_timestamp)
-        while self._log.first < min(end, self._keeper.state.position or 0):
-            self._log.drop_first()
+    def trim(self) -> None:
+        """Lets queues and index begin where the log does."""
+        first = self._log.first
+        if first > self._trimmed:
+            self._trimmed = first
+            self._queues.drop_before(first)
+            if self._index is not None:
+                self._index.drop_before(first)
+            self._logger.info("expired segments are deleted: the log begins at %d", first)
+
+    def delete_unused_topics(self, known: Container[str]) -> list[str]:
+        """Removes the queues of topics that are not `known`, and names them."""
+        unused = [topic for topic in self._by_topic if topic not in known]
+        for topic in unused:
+            self.delete_topic(topic)
+        return unused

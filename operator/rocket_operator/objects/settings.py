@@ -16,10 +16,13 @@ from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, Replication
 LIVE_DEFAULTS: Mapping[str, str] = {
     "autoCreateSubscriptionGroup": "true",
     "autoCreateTopicEnable": "true",
+    "cleanFileForciblyEnable": "false",
     "defaultQueryMaxNum": "32",
     "defaultTopicQueueNums": "8",
     "deleteWhen": "04",
     "diskMaxUsedSpaceRatio": "75",
+    "diskSpaceCleanForciblyRatio": "85",
+    "diskSpaceWarningLevelRatio": "90",
     "fileReservedTime": "72",
     "flushConsumerOffsetInterval": "5000",
     "flushDelayOffsetInterval": "10000",

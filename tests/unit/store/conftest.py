@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from rocket_broker.store.settings import StoreSettings
+from rocket_broker.store.settings import Retention, StoreSettings
 from rocket_broker.store.store import GetStatus, MessageStore, Outgoing
 from rocket_wire import record
 
@@ -48,7 +48,8 @@ class Stores:
             "delay_levels": (1000, 5000, 10_000),
             "checkpoint_interval": 0,
         }
-        return StoreSettings(**(values | changes))
+        keep = {name: changes.pop(name) for name in Retention.__struct_fields__ if name in changes}
+        return StoreSettings(**(values | changes), retention=Retention(**keep))
 
     def open(self, root: Path | None = None, **changes: Any) -> MessageStore:
         store = MessageStore.open(self.settings(root, **changes), now_ms=self.clock, log=logging.getLogger("store"))

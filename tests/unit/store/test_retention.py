@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -117,3 +119,96 @@ def test_a_restart_from_the_log_alone_keeps_offsets_after_retention(stores: Any,
     again = stores.open()
     assert (again.min_offset("T", 0), again.max_offset("T", 0)) == (first, last)
     assert [message.queue_offset for message in stores.reader(again)()] == list(range(first, last))
+
+
+def full(monkeypatch: pytest.MonkeyPatch, used: int, total: int = 1_000_000) -> None:
+    """The disk says that `used` of `total` bytes are in use."""
+    usage = shutil._ntuple_diskusage(total, used, total - used)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+
+
+def test_a_disk_that_fills_up_takes_no_message_before_its_time(
+    stores: Any, old_and_new: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    full(monkeypatch, 990_000)
+    assert old_and_new.delete_expired(clock.now - 29 * HOUR) == 0
+
+
+def test_messages_go_before_their_time_where_somebody_chose_that(
+    stores: Any, message: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = stores.open(delete_when=(), clean_forcibly=True)
+    for number in range(400):
+        store.put(message(number))
+    full(monkeypatch, 850_000)
+    assert store.delete_expired(clock.now) == 0
+    full(monkeypatch, 860_000)  # 10 000 bytes above 85 %: two segments of 8192
+    assert store.delete_expired(clock.now) == 2
+    assert "86 % full: messages before position 16384 go before their time (cleanFileForciblyEnable)" in caplog.text
+    assert store.min_offset("T", 0) > 0
+    assert len(stores.reader(store)()) == 400 - store.min_offset("T", 0)
+
+
+def test_a_disk_that_others_filled_takes_ten_segments_at_a_look_and_never_the_active_one(
+    stores: Any, message: Any, clock: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = stores.open(delete_when=(), clean_forcibly=True)
+    for number in range(800):
+        store.put(message(number))
+    full(monkeypatch, 1_000_000)
+    assert store.delete_expired(clock.now) == 10
+    while store.delete_expired(clock.now):
+        pass
+    assert store.min_position == store.max_position // 8192 * 8192
+    assert stores.reader(store)()
+
+
+def test_a_disk_that_is_nearly_full_is_told_once_and_its_end_too(
+    stores: Any, clock: Any, message: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    store = stores.open()
+    store.put(message())
+    for used in (910_000, 920_000, 890_000, 800_000):
+        full(monkeypatch, used)
+        store.delete_expired(clock.now)
+    told = [record.message for record in caplog.records if "the disk of" in record.message]
+    assert ["91 % full" in line for line in told] == [True, False]
+    assert told[1].endswith("has room again")
+
+
+def test_what_somebody_asks_to_delete_goes_at_any_hour_when_it_has_expired(
+    stores: Any, message: Any, clock: Any
+) -> None:
+    store = stores.open(delete_when=(), max_used_ratio=1.1)
+    for number in range(200):
+        store.put(message(number))
+    assert store.delete_expired(clock.now, at_any_hour=True) == 0
+    assert store.delete_expired(clock.now + 1000 * HOUR, at_any_hour=True) > 0
+
+
+def test_messages_are_put_and_read_while_segments_are_deleted_in_a_thread(
+    stores: Any, message: Any, clock: Any
+) -> None:
+    store = stores.open(delete_when=ALWAYS)
+    with ThreadPoolExecutor(1) as threads:
+        for number in range(1000):
+            clock.now += HOUR
+            store.put(message(number))
+            if number % 10 == 0:
+                deleting = threads.submit(store.cleaner.delete, clock.now)
+                for _ in range(5):
+                    store.get("T", 0, store.min_offset("T", 0), max_messages=1, max_bytes=1000, tags=None)
+                deleting.result()
+                store.trim()
+    assert store.min_position > 0
+    assert stores.reader(store)()[-1].queue_offset == 999
+
+
+def test_queues_of_topics_that_nobody_knows_any_more_can_be_removed(stores: Any, message: Any) -> None:
+    store = stores.open()
+    for topic in ("kept", "lost"):
+        store.put(message(topic=topic))
+    assert store.delete_unused_topics({"kept"}) == ["lost"]
+    assert store.max_offset("lost", 0) == 0
+    assert len(stores.reader(store)("kept")) == 1

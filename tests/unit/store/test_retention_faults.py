@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from rocket_broker.store import checkpoint
+from rocket_broker.store.settings import Retention
 from rocket_testing.disk_calls import GROWS, DiskCalls
 
 ALWAYS = tuple(range(24))
@@ -109,7 +110,7 @@ def test_a_disk_that_does_not_say_how_full_it_is_is_asked_again(
     stores: Any, message: Any, clock: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     store = filled(stores, message)
-    store.set_retention(1, (), 0.0)
+    store.cleaner.keep = Retention(reserved_hours=1, delete_when=(), max_used_ratio=0.0)
     with monkeypatch.context() as patch:
 
         def ill(folder: Path) -> None:

@@ -4,7 +4,8 @@
                                               a file's name is the byte its first entry has in the whole queue
 
 A file has its full size from the start, almost all of it a hole, as Apache's broker expects. Where a queue begins in
-the middle of a file, the entries before are (0, 2147483647, 0).
+the middle of a file, the entries before are (0, 2147483647, 0). The files are in `queue_files.py`, what a start makes
+of them in `queue_loading.py`.
 
 New entries stay in memory, in the queue's `tail`, until `write_tails`; the log has them all, so nothing is lost if
 they never get there. No queue holds a map or a descriptor.
@@ -22,39 +23,31 @@ import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
-from contextlib import suppress
-from itertools import takewhile
 from pathlib import Path
-from struct import Struct
 from typing import Final
 
 from rocket_broker.store.errors import refused
-from rocket_broker.store.files import File, OpenFiles, sync_file_system, sync_folder
+from rocket_broker.store.queue_files import QueueFiles
+from rocket_broker.store.queue_loading import BLANK_SIZE, ENTRY, ENTRY_BYTES, QueueLoader
 from rocket_broker.store.values import Entry, Put
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
 
-ENTRY: Final = Struct(">qiq")
-ENTRY_BYTES: Final = 20
-BLANK_SIZE: Final = 0x7FFFFFFF
 _BLANK: Final = ENTRY.pack(0, BLANK_SIZE, 0)
-_NOTHING: Final = bytes(ENTRY_BYTES)
 _TAIL_BYTES: Final = 256 * 1024
-_BLOCK_BYTES: Final = 4096
-#: From so many files on one sync of the whole file system is cheaper (measured: 40 000 files, 48 s against 1).
-_MANY_FILES: Final = 64
 SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 
 
 class ConsumeQueue:
     """One queue: it has the offsets from `min_offset` up to, not including, `max_offset`."""
 
-    __slots__ = ("is_schedule", "magic", "max_offset", "min_offset", "queue_id", "tail", "tail_offset", "topic",
-                 "topic_field")  # fmt: skip
+    __slots__ = ("is_schedule", "magic", "max_offset", "min_offset", "place", "queue_id", "tail", "tail_offset",
+                 "topic", "topic_field")  # fmt: skip
 
     def __init__(self, topic: str, queue_id: int) -> None:
         self.topic = topic
         self.queue_id = queue_id
+        self.place = f"{topic}/{queue_id}"
         self.topic_field = record.topic_field(topic)
         self.magic = record.magic_for(self.topic_field)
         self.is_schedule = topic == SCHEDULE_TOPIC
@@ -70,13 +63,10 @@ class ConsumeQueues:
     def __init__(self, folder: Path, file_size: int, open_files: int, log: logging.Logger) -> None:
         self.folder = folder
         self.by_topic: dict[str, dict[int, ConsumeQueue]] = {}
-        self.lacks_files = False
-        self._file_bytes = file_size - file_size % ENTRY_BYTES
-        self._files = OpenFiles(open_files)
+        self.damaged: list[ConsumeQueue] = []
+        self._files = QueueFiles(folder, file_size - file_size % ENTRY_BYTES, open_files)
         self._log = log
         self._unwritten: deque[ConsumeQueue] = deque()
-        self._unsynced: set[str] = set()
-        self._changed_folders: set[Path] = set()
         self._trim = threading.Lock()
         self._writing = threading.Lock()
 
@@ -137,7 +127,7 @@ class ConsumeQueues:
                 self._unwritten.append(queue)
 
     def _begin_at(self, queue: ConsumeQueue, offset: int) -> None:
-        within = offset * ENTRY_BYTES % self._file_bytes
+        within = offset * ENTRY_BYTES % self._files.file_bytes
         with self._trim:
             queue.tail[:] = _BLANK * (within // ENTRY_BYTES)
             queue.tail_offset = offset - within // ENTRY_BYTES
@@ -148,27 +138,13 @@ class ConsumeQueues:
         """Takes the entries from `offset` on out of the queue."""
         with self._writing, self._trim:
             if offset < queue.tail_offset:
-                self._zero(queue, offset)
+                self._files.cut(queue.place, offset * ENTRY_BYTES)
                 queue.tail.clear()
                 queue.tail_offset = offset
             else:
                 del queue.tail[(offset - queue.tail_offset) * ENTRY_BYTES :]
             queue.max_offset = offset
             queue.min_offset = min(queue.min_offset, offset)
-
-    def _zero(self, queue: ConsumeQueue, offset: int) -> None:
-        """Zeros in the file of `offset` from there on; the files behind it go."""
-        start = offset * ENTRY_BYTES
-        base = start - start % self._file_bytes
-        for name in self._names(queue):
-            path = self._path(queue, int(name))
-            if int(name) > base:
-                self._unlink(path)
-            elif int(name) == base:
-                file = self._files.get(path)
-                os.ftruncate(file.fd, start - base)
-                os.ftruncate(file.fd, self._file_bytes)
-                self._unsynced.add(path)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -187,17 +163,16 @@ class ConsumeQueues:
             if at >= 0:
                 return list(ENTRY.iter_unpack(queue.tail[at : at + count * ENTRY_BYTES]))
         start = offset * ENTRY_BYTES
-        base = start - start % self._file_bytes
-        size = min(count * ENTRY_BYTES, -at, base + self._file_bytes - start)
-        content = self._files.get(self._path(queue, base)).read(start - base, size, may_block=may_block)
+        base = self._files.base_of(start)
+        size = min(count * ENTRY_BYTES, -at, base + self._files.file_bytes - start)
+        content = self._files.open(queue.place, base).read(start - base, size, may_block=may_block)
         return (
             None if content is None else list(ENTRY.iter_unpack(content[: len(content) // ENTRY_BYTES * ENTRY_BYTES]))
         )
 
     def next_file_offset(self, offset: int) -> int:
         """The first offset of the file behind the one of `offset`."""
-        start = offset * ENTRY_BYTES
-        return (start - start % self._file_bytes + self._file_bytes) // ENTRY_BYTES
+        return (self._files.base_of(offset * ENTRY_BYTES) + self._files.file_bytes) // ENTRY_BYTES
 
     def entry(self, queue: ConsumeQueue, offset: int) -> Entry | None:
         """One entry, None where the queue has none at this offset."""
@@ -224,20 +199,7 @@ class ConsumeQueues:
 
     def _write_tail(self, queue: ConsumeQueue) -> None:
         content = bytes(queue.tail)
-        start = queue.tail_offset * ENTRY_BYTES
-        at = 0
-        while at < len(content):
-            base = (start + at) - (start + at) % self._file_bytes
-            piece = content[at : at + base + self._file_bytes - start - at]
-            path = self._path(queue, base)
-            file = self._files.create(path, self._file_bytes)
-            if file.is_new:
-                file.is_new = False
-                queue_folder = Path(path).parent
-                self._changed_folders |= {queue_folder, queue_folder.parent, self.folder, self.folder.parent}
-            file.write(start + at - base, piece)
-            self._unsynced.add(path)
-            at += len(piece)
+        self._files.write(queue.place, queue.tail_offset * ENTRY_BYTES, content)
         with self._trim:
             del queue.tail[: len(content)]
             queue.tail_offset += len(content) // ENTRY_BYTES
@@ -246,83 +208,50 @@ class ConsumeQueues:
 
     def sync(self) -> None:
         """Makes the files durable. Raises OSError."""
-        if len(self._unsynced) > _MANY_FILES:
-            self._changed_folders.clear()
-            self._unsynced.clear()  # first: what is written meanwhile is for the next time
-            sync_file_system(self.folder)
-            return
-        while self._unsynced:
-            path = self._unsynced.pop()
-            with suppress(FileNotFoundError):  # deleted since
-                self._files.get(path).sync()
-        while self._changed_folders:
-            folder = self._changed_folders.pop()
-            with suppress(FileNotFoundError):
-                sync_folder(folder)
+        self._files.sync()
 
     # -- opening, cleaning ------------------------------------------------------------------------------------------
 
-    def load(self, end: int) -> None:
+    def load(self, end: int, first: int, limit: int) -> None:
         """Finds every queue. Entries of records at or behind position `end` of the log do not count, and go.
 
-        `lacks_files` is then whether a queue has a hole.
+        The log begins at position `first` and ends before `limit`. A queue that is not what it was is not touched, but
+        named in `damaged`.
         """
+        loader = QueueLoader(self._files, end, first, limit)
         if not self.folder.is_dir():
             return
         for topic in os.scandir(self.folder):
             if topic.is_dir():
-                for queue in os.scandir(topic.path):
-                    if queue.name.isdigit() and queue.is_dir():
-                        self._load(ConsumeQueue(topic.name, int(queue.name)), end)
+                for folder in os.scandir(topic.path):
+                    if folder.name.isdigit() and folder.is_dir():
+                        self._load(ConsumeQueue(topic.name, int(folder.name)), loader)
 
-    def _load(self, queue: ConsumeQueue, end: int) -> None:
-        names = self._names(queue)
-        if names and int(names[-1]) - int(names[0]) != (len(names) - 1) * self._file_bytes:
-            self.lacks_files = True
-        while names:
-            base = int(names[-1])
-            path = self._path(queue, base)
-            file = self._files.get(path)
-            if file.size() != self._file_bytes:  # was being made when the process died
-                os.ftruncate(file.fd, self._file_bytes)
-            count = self._count(file, end)
-            if count or len(names) == 1:
-                break
-            self._unlink(path)
-            names.pop()
-        if not names:
+    def _load(self, queue: ConsumeQueue, loader: QueueLoader) -> None:
+        if not self._files.bases(queue.place):
             return
-        queue.max_offset = queue.tail_offset = base // ENTRY_BYTES + count
-        queue.min_offset = int(names[0]) // ENTRY_BYTES
-        if self._has_more(file, count * ENTRY_BYTES):
-            self._zero(queue, queue.max_offset)
-        self.by_topic.setdefault(queue.topic, {})[queue.queue_id] = queue
+        offsets = loader.load(queue.place)
+        if offsets is None:
+            queue.max_offset = loader.end_of_damaged(queue.place)
+            self.damaged.append(queue)
+        else:
+            queue.min_offset, queue.max_offset = offsets
+            queue.tail_offset = queue.max_offset
+            self.by_topic.setdefault(queue.topic, {})[queue.queue_id] = queue
 
-    def _count(self, file: File, end: int) -> int:
-        """How many entries, from the first on, are of records before position `end`."""
+    def drop_damaged(self) -> None:
+        """Deletes the files of damaged queues: the log has what is needed to make them again. Raises OSError."""
+        for queue in self.damaged:
+            for base in self._files.bases(queue.place):
+                self._files.unlink(queue.place, base)
 
-        def counts(entry: tuple[int, int, int]) -> bool:
-            return entry[1] > 0 and 0 <= entry[0] < end
-
-        first = file.read(0, min(_BLOCK_BYTES // ENTRY_BYTES * ENTRY_BYTES, self._file_bytes)) or b""
-        low = sum(1 for _ in takewhile(counts, ENTRY.iter_unpack(first)))
-        if low < len(first) // ENTRY_BYTES:
-            return low
-        high = self._file_bytes // ENTRY_BYTES
-        while low < high:
-            middle = (low + high) // 2
-            if counts(ENTRY.unpack(file.read(middle * ENTRY_BYTES, ENTRY_BYTES) or _NOTHING)):
-                low = middle + 1
-            else:
-                high = middle
-        return low
-
-    def _has_more(self, file: File, start: int) -> bool:
-        """Whether anything but zeros stands in the file from byte `start` on."""
-        if start == self._file_bytes:
-            return False
-        block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
-        return any(file.read(start, block_end - start) or b"") or file.data_from(block_end) is not None
+    def finish_damaged(self) -> None:
+        """Lets queues of which the log has nothing any more go on at the offset where they were."""
+        for damaged in self.damaged:
+            queue = self.ensure(damaged.topic, damaged.queue_id)
+            if not queue.max_offset:
+                self._begin_at(queue, damaged.max_offset)
+        self.damaged.clear()
 
     def drop_before(self, position: int) -> None:
         """Corrects every queue's minimum after the log lost what was before `position`, and deletes files without use.
@@ -344,9 +273,11 @@ class ConsumeQueues:
             queue.min_offset = low
             keep = min(low, max(queue.max_offset - 1, 0)) * ENTRY_BYTES
             try:
-                for name in self._names(queue):
-                    if int(name) + self._file_bytes <= keep:
-                        self._unlink(self._path(queue, int(name)))
+                for base in self._files.bases(queue.place):
+                    if (
+                        base + self._files.file_bytes < keep
+                    ):  # so that the first one left has an entry before the minimum
+                        self._files.unlink(queue.place, base)
             except OSError as error:  # the ones behind it stay as well: there must be no hole
                 failed = error
         if failed is not None:
@@ -367,8 +298,7 @@ class ConsumeQueues:
             for queue in self.by_topic.pop(topic, {}).values():
                 queue.tail.clear()
             shutil.rmtree(folder, ignore_errors=True)
-            self._files.forget(f"{folder}/")
-            self._changed_folders.add(self.folder)
+            self._files.forget(topic)
 
     def clear(self) -> None:
         """Forgets every queue and deletes its files."""
@@ -379,16 +309,4 @@ class ConsumeQueues:
 
     def close(self) -> None:
         """Lets go of the files."""
-        self._files.forget("")
-
-    def _unlink(self, path: str) -> None:
-        os.unlink(path)
-        self._files.forget(path)
-        self._changed_folders.add(Path(path).parent)
-
-    def _names(self, queue: ConsumeQueue) -> list[str]:
-        folder = f"{self.folder}/{queue.topic}/{queue.queue_id}"
-        return sorted(name for name in os.listdir(folder) if name.isdigit()) if os.path.isdir(folder) else []
-
-    def _path(self, queue: ConsumeQueue, base: int) -> str:
-        return f"{self.folder}/{queue.topic}/{queue.queue_id}/{base:020d}"
+        self._files.close()

@@ -19,7 +19,7 @@ from typing import Final
 
 from rocket_broker.store.errors import refused
 from rocket_broker.store.files import make_folder, sync_folder
-from rocket_broker.store.index_file import IndexFile, Key
+from rocket_broker.store.index_file import IndexFile, Key, is_index_file
 from rocket_wire import properties
 from rocket_wire.hashing import MANY, MANY_BYTES, string_hash, unsigned_hashes, utf8_hash
 
@@ -37,6 +37,7 @@ class Index:
         self.folder = folder
         self.pending: list[Pending] = []
         self.files: list[IndexFile] = []
+        self.strange: list[Path] = []
         self._slots = slots
         self._capacity = capacity
         self._log = log
@@ -126,41 +127,53 @@ class Index:
         return state
 
     def load(self) -> None:
-        """Opens the files that are there. One that cannot be read is left out and named."""
+        """Opens the files that are there. One that cannot be read is left out and named.
+
+        One that is not what this index makes is not touched, but stands in `strange`.
+        """
         names = sorted(name for name in os.listdir(self.folder) if name.isdigit()) if self.folder.is_dir() else []
         for name in names:
+            path = self.folder / name
             try:
-                self.files.append(IndexFile(self.folder / name, self._slots, self._capacity))
+                if is_index_file(path, self._slots, self._capacity):
+                    self.files.append(IndexFile(path, self._slots, self._capacity))
+                else:
+                    self.strange.append(path)
             except OSError as error:
-                self._log.error("%s", refused(f"index file {self.folder / name} is left out", error))
+                self._log.error("%s", refused(f"index file {path} is left out", error))
 
     def undo(self, name: int, count: int) -> None:
         """Goes back to when file `name` was the last one and had `count` - 1 entries."""
+        for path in [path for path in self.strange if int(path.name) > name]:
+            self._unlink(path)
+            self.strange.remove(path)
         while self.files and self.files[-1].name > name:
-            self.files.pop().path.unlink()
-            self._has_other_files = True
+            self._unlink(self.files.pop().path)
         if self.files and self.files[-1].name == name:
             self.files[-1].undo(max(1, count))
+
+    def _unlink(self, path: Path) -> None:
+        path.unlink(missing_ok=True)
+        self._has_other_files = True
 
     def drop_before(self, position: int) -> None:
         """Deletes files that only know of records before `position`; the last file stays, and one that cannot be."""
         with self._lock:
             while len(self.files) > 1 and self.files[0].end_position < position:
                 try:
-                    self.files[0].path.unlink(missing_ok=True)
+                    self._unlink(self.files[0].path)
                 except OSError as error:
                     self._log.error("%s", refused(f"index file {self.files[0].path} cannot be deleted", error))
                     return
                 self.files.pop(0)
-                self._has_other_files = True
 
     def clear(self) -> None:
         """Deletes every file."""
         with self._lock:
-            for file in self.files:
-                file.path.unlink(missing_ok=True)
+            for path in (*self.strange, *(file.path for file in self.files)):
+                self._unlink(path)
+            self.strange.clear()
             self.files.clear()
-            self._has_other_files = True
             self.pending.clear()
 
 

@@ -38,6 +38,15 @@ class Key(NamedTuple):
     timestamp: int
 
 
+def is_index_file(path: Path, slots: int, capacity: int) -> bool:
+    """Whether the file at `path` has this shape, by its length and what its header counts. Raises OSError."""
+    file = File(path, os.O_RDONLY)
+    if file.size() != _HEADER.size + slots * _SLOT.size + capacity * _ENTRY_BYTES:
+        return False
+    header: tuple[int, ...] = _HEADER.unpack(file.read(0, _HEADER.size) or bytes(_HEADER.size))
+    return 0 <= header[-2] <= slots and 0 <= header[-1] <= capacity
+
+
 class IndexFile:
     """An index file with `slots` slots and room for entries 1 to `capacity` - 1. Raises OSError throughout."""
 

@@ -10,8 +10,9 @@ from struct import Struct
 from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import BLANK_SIZE, ConsumeQueue, ConsumeQueues
+from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.errors import refused
+from rocket_broker.store.queue_loading import BLANK_SIZE
 from rocket_broker.store.values import GetStatus, Got
 from rocket_wire import record
 

@@ -56,9 +56,10 @@ class Recovery:
         if bases and start != self.checkpoint.position:
             self._distrust()
         self._go_back(start)
-        if start > self.log.first and not self._agrees(start):
+        if not self._agrees(start):
             self._distrust()
             start = self.log.first
+        self.dispatcher.queues.drop_damaged()
         self.timestamp = self.checkpoint.physic_timestamp if start else 0
         try:
             end = self._scan(start)
@@ -106,7 +107,7 @@ class Recovery:
 
     def _go_back(self, start: int) -> None:
         index = self.dispatcher.index
-        self.dispatcher.queues.load(start)
+        self.dispatcher.queues.load(start, self.log.first, self.log.end)
         self.dispatcher.queues.drop_before(self.log.first)
         if index is None:
             return
@@ -118,16 +119,15 @@ class Recovery:
 
     def _agrees(self, start: int) -> bool:
         """Whether queues and index are as complete as the checkpoint says."""
-        index, checkpoint = self.dispatcher.index, self.checkpoint
-        if index is not None:
-            newest = index.files[-1].name if index.files else 0
-            if newest != checkpoint.index_file if start == checkpoint.position else not newest:
-                self.logger.warning("the index lacks files: reading the whole log again")
-                index.clear()
-                return False
-        if self.dispatcher.queues.lacks_files:
-            self.logger.warning("a consume queue lacks files: reading the whole log again")
+        if not self._index_agrees(start):
+            self.logger.warning("making the index again: reading the whole log")
+            assert self.dispatcher.index is not None
+            self.dispatcher.index.clear()
             return False
+        if self.dispatcher.queues.damaged:
+            self.logger.warning("a consume queue lacks files or parts of them: reading the whole log again")
+            return False
+        checkpoint = self.checkpoint
         if start != checkpoint.position or checkpoint.queues < 0:
             return True
         queues = list(self.dispatcher.queues.all())
@@ -139,6 +139,22 @@ class Recovery:
             len(queues), messages, checkpoint.queues, checkpoint.queue_messages,
         )  # fmt: skip
         return False
+
+    def _index_agrees(self, start: int) -> bool:
+        index, checkpoint = self.dispatcher.index, self.checkpoint
+        if index is None:
+            return True
+        if index.strange:
+            self.logger.warning("a file of the index is not what it was: %s", index.strange[0])
+            return False
+        newest = (index.files[-1].name, index.files[-1].count) if index.files else (0, 0)
+        if start == checkpoint.position:
+            is_it = newest == (checkpoint.index_file, checkpoint.index_count)
+        else:
+            is_it = start == self.log.first or newest != (0, 0)
+        if not is_it:
+            self.logger.warning("the index lacks files or parts of them")
+        return is_it
 
     def _scan(self, start: int) -> int:
         """Dispatches every record from `start` on; returns where they end."""
@@ -157,6 +173,7 @@ class Recovery:
                 self._write_queues()
                 progress = scan.position + _PROGRESS_BYTES
         requeue.finish()
+        self.dispatcher.queues.finish_damaged()
         return scan.position
 
     def _log_scan(self, start: int, requeue: Requeue) -> LogScan:

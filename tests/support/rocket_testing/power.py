@@ -15,11 +15,12 @@ import os
 import random
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from rocket_broker.store import consume_queue, files, store
+from rocket_broker.store import files
 
 SECTOR = 512
 
@@ -41,8 +42,7 @@ class Machine:
             monkeypatch.setattr(os, name, self._syncing(getattr(os, name)))
         for name in ("unlink", "rmdir", "replace", "rename"):
             monkeypatch.setattr(os, name, self._removing(getattr(os, name)))
-        for module in (consume_queue, store, files):
-            monkeypatch.setattr(module, "sync_file_system", lambda folder: self.sync_everything())
+        monkeypatch.setattr(files, "_LIBC", SimpleNamespace(syncfs=lambda fd: self.sync_everything()))
 
     def sync_everything(self) -> None:
         """All that is there now is on the disk."""

@@ -30,6 +30,7 @@ from rich.table import Table
 from rocket_bench.frames import SendFrame, frame_end, is_success
 
 from rocket_broker import config
+from rocket_broker.opening import Opening
 from rocket_broker.processors import table
 from rocket_broker.server import BrokerServer
 from rocket_net.connection import Connection
@@ -92,7 +93,8 @@ async def profile(binary: bool, seconds: float, body_bytes: int) -> tuple[Sample
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "broker.conf"
         file.write_text(f"storePathRootDir={folder}/store\nbrokerIP1=127.0.0.1\n")
-        server = BrokerServer(config.read(config.Source(file)))
+        settings = config.read(config.Source(file))
+        server = BrokerServer(settings, Opening(settings).open())
         sink, connection = Sink(), Connection(table(server.broker), Limits())
         connection.connection_made(sink)
         chunks = list(prepared(binary, body_bytes))

@@ -5,18 +5,23 @@ from __future__ import annotations
 import argparse
 import asyncio
 import logging
+import os
 import signal
 import sys
 from pathlib import Path
 from typing import Final
 
 import uvloop
+from prometheus_client import CollectorRegistry
 
 from rocket_broker.config import LiveConfig, Source, read
+from rocket_broker.opening import Opening
 from rocket_broker.saved import DamagedFile
 from rocket_broker.server import BrokerServer
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.store import MessageStore
 from rocket_net import logs
+from rocket_net.http import HealthServer
 from rocket_net.properties_file import SettingsError
 
 log = logging.getLogger("rocket.broker")
@@ -47,9 +52,39 @@ async def _serve(config: LiveConfig) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
-    settings = config.settings
-    server = BrokerServer(config)
+    opening = Opening(config)
+    health = HealthServer(CollectorRegistry(), opening.ready)
+    http_port = await health.start(
+        config.settings.metrics_prom_exporter_host,
+        config.settings.metrics_prom_exporter_port,
+        or_free_port=not config.is_given("metricsPromExporterPort"),
+    )
     try:
+        store = await _opened(opening, stopping)
+        await _run(BrokerServer(config, store), health, http_port, stopping)
+    finally:
+        await health.stop()
+    print("The broker stopped", flush=True)
+
+
+async def _opened(opening: Opening, stopping: asyncio.Event) -> MessageStore:
+    """The open store. A process that is told to stop meanwhile ends at once: the next start reads what this one did."""
+    opened = asyncio.ensure_future(asyncio.to_thread(opening.open))
+    stopped = asyncio.ensure_future(stopping.wait())
+    await asyncio.wait({opened, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if not opened.done():
+        log.info("stopping in the middle of it (%s): the next start begins anew", opening.ready()[1])
+        logging.shutdown()
+        os._exit(0)
+    return opened.result()
+
+
+async def _run(server: BrokerServer, health: HealthServer, http_port: int, stopping: asyncio.Event) -> None:
+    """Serves until it is told to stop."""
+    settings = server.config.settings
+    try:
+        health.show(server.metrics, server.ready)
         await server.start()
         known = f" and name server is {settings.namesrv_addr}" if settings.namesrv_addr else ""
         print(
@@ -57,12 +92,11 @@ async def _serve(config: LiveConfig) -> None:
             flush=True,
         )
         host = settings.metrics_prom_exporter_host or "0.0.0.0"
-        print(f"Metrics and health on http://{host}:{server.http_port}/metrics /healthz /readyz", flush=True)
+        print(f"Metrics and health on http://{host}:{http_port}/metrics /healthz /readyz", flush=True)
         await stopping.wait()
         log.info("stopping")
     finally:
         await server.stop()
-    print("The broker stopped", flush=True)
 
 
 def _options(arguments: list[str]) -> argparse.Namespace:

@@ -25,6 +25,7 @@ from rocket_broker.durability import Durability
 from rocket_broker.groups import ConsumerGroups
 from rocket_broker.metrics import registry
 from rocket_broker.offsets import ConsumerOffsets
+from rocket_broker.opening import now_ms
 from rocket_broker.processors import NOT_ON_FAST_PORT, table
 from rocket_broker.processors.clients import connection_closed, notify_members
 from rocket_broker.processors.hosts import host_bytes
@@ -40,10 +41,10 @@ from rocket_broker.settings import delay_levels, delete_hours
 from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
-from rocket_broker.store.settings import Retention, StoreSettings
+from rocket_broker.store.settings import Retention
 from rocket_broker.store.store import MessageStore
 from rocket_broker.topics import Topics
-from rocket_net.http import HealthServer, LoopDelay
+from rocket_net.http import LoopDelay
 from rocket_net.limits import Limits
 from rocket_net.server import Server
 from rocket_wire.bodies.groups import SubscriptionGroupWrapper
@@ -61,18 +62,15 @@ _EXIT_STORE_FAILED: Final = 74  # EX_IOERR
 
 
 class BrokerServer:
-    """One broker process. `start`, then `stop`."""
+    """One broker process around an open store. `start`, then `stop`, which closes it."""
 
-    def __init__(self, config: LiveConfig) -> None:
-        settings = config.settings
+    def __init__(self, config: LiveConfig, store: MessageStore) -> None:
         self.config = config
-        levels = delay_levels(settings.message_delay_level)
-        self.store = MessageStore.open(
-            _store_settings(config, levels), now_ms=_now_ms, log=logging.getLogger("rocket.store")
-        )
-        self.topics = Topics(lambda: config.settings, len(levels), _now_ms)
-        self.groups = ConsumerGroups(lambda: config.settings, _now_ms)
-        self.offsets = ConsumerOffsets(_now_ms)
+        self.store = store
+        levels = delay_levels(config.settings.message_delay_level)
+        self.topics = Topics(lambda: config.settings, len(levels), now_ms)
+        self.groups = ConsumerGroups(lambda: config.settings, now_ms)
+        self.offsets = ConsumerOffsets(now_ms)
         self.delay_offsets = DelayOffsets()
         self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
         self._load_tables()
@@ -90,29 +88,21 @@ class BrokerServer:
             self.savers["delays"],
             lambda message: append(self.broker, message),
             lambda: self.durability.wait(self.store.max_position),
-            _now_ms,
+            now_ms,
         )
         self.broker.delay_arrived = self.delay.arrived
         self._servers: list[Server] = []
         self._tasks: list[asyncio.Task[None]] = []
-        metrics = registry(self.broker, self.connections)
-        self._loop_delay = LoopDelay(metrics)
-        self._health = HealthServer(metrics, self._ready)
+        self.metrics = registry(self.broker, self.connections)
+        self._loop_delay = LoopDelay(self.metrics)
         self._state = "starting"
         self._set_retention()
-        #: Where metrics and health are answered, once started.
-        self.http_port = 0
 
     # -- life -------------------------------------------------------------------------------------------------------
 
     async def start(self) -> None:
         """Serves. Raises AddressInUse and other OSErrors."""
         settings = self.config.settings
-        self.http_port = await self._health.start(
-            settings.metrics_prom_exporter_host,
-            settings.metrics_prom_exporter_port,
-            or_free_port=not self.config.is_given("metricsPromExporterPort"),
-        )
         self._loop_delay.start()
         handlers = table(self.broker)
         fast = {code: handler for code, handler in handlers.items() if code not in NOT_ON_FAST_PORT}
@@ -143,7 +133,6 @@ class BrokerServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loop_delay.stop()
-        await self._health.stop()
         self.store.close()
         self.delay_offsets.durable = dict(self.delay_offsets.table)
         # A failure is in the log; one table that cannot be saved is no reason not to save the others.
@@ -186,7 +175,7 @@ class BrokerServer:
             slaves=self._slaves,
             written=self.master.written,
             clean=self._cleaning.set,
-            statistics=Statistics(time.monotonic, _now_ms()),
+            statistics=Statistics(time.monotonic, now_ms()),
             topics_saver=self.savers["topics"],
             groups_saver=self.savers["groups"],
             delay_levels=levels,
@@ -195,7 +184,7 @@ class BrokerServer:
             stamp=Stamp(self.config.settings, store_host),
             unique_keys=UniqueKeys(store_host[:-4], os.getpid(), self.config.settings.listen_port),
             now=time.monotonic,
-            now_ms=_now_ms,
+            now_ms=now_ms,
         )
 
     def _load_tables(self) -> None:
@@ -282,7 +271,7 @@ class BrokerServer:
                 await asyncio.wait_for(self._cleaning.wait(), _RETENTION_SECONDS)
             is_asked = self._cleaning.is_set()
             self._cleaning.clear()
-            await asyncio.to_thread(self.store.cleaner.delete, _now_ms(), at_any_hour=is_asked)
+            await asyncio.to_thread(self.store.cleaner.delete, now_ms(), at_any_hour=is_asked)
             self.store.trim()
 
     # -- what the parts tell each other -----------------------------------------------------------------------------
@@ -319,7 +308,8 @@ class BrokerServer:
             self.topics.learn(topic, queue_id)
             self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
 
-    def _ready(self) -> tuple[bool, str]:
+    def ready(self) -> tuple[bool, str]:
+        """Whether it serves, and in a sentence what it does or waits for."""
         if self._state != "serving":
             return False, self._state
         if not self.registration.is_registered:
@@ -341,20 +331,6 @@ class BrokerServer:
         """A save that nobody awaits; its failure is in the log."""
 
 
-def _store_settings(config: LiveConfig, levels: tuple[int, ...]) -> StoreSettings:
-    settings = config.settings
-    return StoreSettings(
-        root=settings.root,
-        commitlog_path=settings.commit_log_folder,
-        segment_size=settings.mapped_file_size_commit_log,
-        queue_file_size=settings.mapped_file_size_consume_queue,
-        index_enable=settings.message_index_enable,
-        max_hash_slots=settings.max_hash_slot_num,
-        max_index_entries=settings.max_index_num,
-        delay_levels=levels,
-    )
-
-
 def _savers(
     config: LiveConfig, topics: Topics, groups: ConsumerGroups, offsets: ConsumerOffsets, delays: DelayOffsets
 ) -> dict[str, Saver]:
@@ -365,7 +341,3 @@ def _savers(
         "offsets": Saver(folder / "consumerOffset.json", offsets.encode),
         "delays": Saver(folder / "delayOffset.json", delays.encode),
     }
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -39,6 +39,10 @@ class HealthServer:
         self._alive = alive or _answers
         self._runner: web.AppRunner | None = None
 
+    def show(self, registry: CollectorRegistry, ready: Ready) -> None:
+        """From now on these are asked: a process that has something to do first answers before it has figures."""
+        self._registry, self._ready = registry, ready
+
     async def start(self, host: str, port: int, *, or_free_port: bool = False) -> int:
         """Listens; an empty host is every interface, port 0 takes a free one. Returns the port. Raises AddressInUse.
 

@@ -15,6 +15,7 @@ After a clean stop the checkpoint's position is the log's end, and none of this 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -29,6 +30,10 @@ from rocket_wire import record
 from rocket_wire.errors import ProtocolError
 
 _PROGRESS_BYTES: Final = 256 * 1024 * 1024
+_TOLD_BYTES: Final = 1024 * 1024
+
+Progress = Callable[[int, int, int], None]
+"""Positions: where reading began, how far it is, where the log ends at most."""
 
 
 @dataclass(slots=True)
@@ -40,6 +45,7 @@ class Recovery:
     keeper: Keeper
     is_clean: bool
     logger: logging.Logger
+    progress: Progress | None = None
     timestamp: int = 0
     checkpoint: Checkpoint = field(init=False)
 
@@ -164,10 +170,13 @@ class Recovery:
         indexed = index.end_position if index is not None else -1
         requeue = Requeue(self.dispatcher.queues, self.log.first, self.logger, is_whole=start == self.log.first)
         scan = self._log_scan(start, requeue)
-        progress = start + _PROGRESS_BYTES
+        progress, told = start + _PROGRESS_BYTES, start
         for message in scan:
             self._dispatch(message, requeue, indexed)
             self.timestamp = message.store_timestamp
+            if self.progress is not None and scan.position >= told:
+                told = scan.position + _TOLD_BYTES
+                self.progress(start, scan.position, self.log.end)
             if scan.position >= progress:
                 self.logger.info("recovery has read the log up to %d of at most %d", scan.position, self.log.end)
                 self._write_queues()

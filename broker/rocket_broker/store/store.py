@@ -26,7 +26,7 @@ from rocket_broker.store.index import Index
 from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.matching import matches
 from rocket_broker.store.reading import Reader, Wish, WouldBlock, outside
-from rocket_broker.store.recovery import Recovery
+from rocket_broker.store.recovery import Progress, Recovery
 from rocket_broker.store.replica import Replica
 from rocket_broker.store.retention import Cleaner
 from rocket_broker.store.settings import StoreSettings
@@ -65,20 +65,30 @@ class MessageStore:
         self._lock: DirectoryLock | None = None
 
     @classmethod
-    def open(cls, settings: StoreSettings, *, now_ms: Callable[[], int], log: logging.Logger) -> MessageStore:
-        """Locks the folder and recovers what is in it. Raises StoreLocked, StoreError, OSError."""
+    def open(
+        cls,
+        settings: StoreSettings,
+        *,
+        now_ms: Callable[[], int],
+        log: logging.Logger,
+        progress: Progress | None = None,
+    ) -> MessageStore:
+        """Locks the folder and recovers what is in it. Raises StoreLocked, StoreError, OSError.
+
+        `progress` is told now and then which part of the log is read: its begin, how far, and where it ends at most.
+        """
         make_folder(settings.root)
         lock = DirectoryLock(settings.root, now_ms())
         store = cls(settings, now_ms, log)
         try:
-            store._recover()
+            store._recover(progress)
         except BaseException:
             lock.release()
             raise
         store._lock = lock
         return store
 
-    def _recover(self) -> None:
+    def _recover(self, progress: Progress | None) -> None:
         abort = self._settings.root / "abort"
         is_clean = not abort.exists()
         try:
@@ -88,7 +98,7 @@ class MessageStore:
             if not is_no_room(error):
                 raise
             self._logger.error("%s", refused("no room for the file that tells of an unclean stop", error))
-        recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger)
+        recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger, progress)
         recovery.run()
         self._last_timestamp = recovery.timestamp
         self._trimmed = self._log.first

@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                    everything, about five minutes
     python benchmarks/run.py --quick            a few cases, under half a minute
-    python benchmarks/run.py --only sends       one part: sends, pulls, memory or start
+    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start or restarts
 
 Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).
 """
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rocket_bench import measurement, processes, report, servers
+from rocket_bench import measurement, processes, report, restart, servers
 from rocket_bench.case import PullCase, SendCase
 from rocket_bench.report import Report, Row
 from rocket_bench.servers import BUILD, ServerFailed, Target
@@ -28,12 +28,13 @@ class Part(StrEnum):
     PULLS = "pulls"
     MEMORY = "memory"
     START = "start"
+    RESTARTS = "restarts"
 
 
 def main(
     quick: Annotated[bool, typer.Option(help="few cases, short")] = False,
     only: Annotated[list[Part] | None, typer.Option(help="only this part; may be repeated")] = None,
-    messages: Annotated[int, typer.Option(help="stored before memory is read")] = 1_000_000,
+    messages: Annotated[int, typer.Option(help="stored before memory is read, and in the largest restart")] = 1_000_000,
 ) -> None:
     """Measures, prints a table, writes JSON. Exit status 1 when a send failed."""
     console = Console(width=max(Console().width, 110))  # a table that is cut to 80 columns tells nothing
@@ -105,11 +106,18 @@ def measure_start(found: Report, messages: int, quick: bool) -> None:
     found.start_seconds["ours"] = sorted(seconds)[len(seconds) // 2]
 
 
+def measure_restarts(found: Report, messages: int, quick: bool) -> None:
+    with servers.store_folder("restart") as folder:
+        for count in [50_000] if quick else [messages // 10, messages]:
+            found.restarts[count] = restart.measure(folder, count)
+
+
 MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
     Part.SENDS: measure_sends,
     Part.PULLS: measure_pulls,
     Part.MEMORY: measure_memory,
     Part.START: measure_start,
+    Part.RESTARTS: measure_restarts,
 }
 
 

@@ -31,6 +31,8 @@ class Report(msgspec.Struct, kw_only=True):
     pulls: dict[str, Figures] = {}
     start_seconds: dict[str, float] = {}
     memory_mebibytes: dict[str, dict[str, float]] = {}
+    #: Messages in the store → kind of start → seconds, and MiB of memory.
+    restarts: dict[int, dict[str, tuple[float, float]]] = {}
 
 
 def machine() -> dict[str, str]:
@@ -71,6 +73,9 @@ def show(report: Report, console: Console) -> None:
     for server, amounts in report.memory_mebibytes.items():
         for name, amount in amounts.items():
             rest.add_row(server, f"memory, {name}", f"{amount:,.0f} MiB")
+    for count, starts in report.restarts.items():
+        for kind, (seconds, mebibytes) in starts.items():
+            rest.add_row("ours", f"{count:,} messages open {kind}", f"{seconds:.2f} s, {mebibytes:,.0f} MiB")
     if rest.rows:
         console.print(rest)
 

@@ -73,6 +73,8 @@ class DelayService:
         self._synced = synced
         self._now_ms = now_ms
         self._wake: dict[int, asyncio.Event] = {}
+        #: Why a level's queue cannot be read at the moment.
+        self._waiting: dict[int, str] = {}
 
     def arrived(self, level: int) -> None:
         """A message was stored for this level."""
@@ -113,7 +115,15 @@ class DelayService:
         queue_id = level - 1
         lowest = self._store.min_offset(SCHEDULE_TOPIC, queue_id)
         offset = max(self._offsets.table.get(level, 0), lowest)
-        for position, size, due in self._store.queue_entries(SCHEDULE_TOPIC, queue_id, offset, _BATCH):
+        try:
+            entries = self._store.queue_entries(SCHEDULE_TOPIC, queue_id, offset, _BATCH)
+            if not entries and offset < self._store.max_offset(SCHEDULE_TOPIC, queue_id):
+                raise StoreError(f"the queue has lost its entry at offset {offset}")
+        except StoreError as error:
+            self._waits(level, str(error))
+            return _RETRY_SECONDS
+        self._waiting.pop(level, None)
+        for position, size, due in entries:
             now = self._now_ms()
             if due > now:
                 return (due - now) / 1000
@@ -126,6 +136,11 @@ class DelayService:
             self._offsets.table[level] = offset
             self._offsets.version = self._offsets.version.next_version(now)
         return None if self._store.max_offset(SCHEDULE_TOPIC, queue_id) <= offset else 0.0
+
+    def _waits(self, level: int, why: str) -> None:
+        if self._waiting.get(level) != why:
+            log.error("delayed messages of level %d wait: %s", level, why)
+        self._waiting[level] = why
 
     def _deliver_one(self, position: int, size: int) -> None:
         stored = self._store.look_up(position, size)

@@ -166,13 +166,15 @@ class CommitLog:
     def read_into(self, position: int, buffers: list[memoryview], *, may_block: bool) -> bool:
         """Fills `buffers` with consecutive bytes of one segment. False where the disk must be waited for.
 
-        Raises StoreError where the log has no such bytes (any more) or they cannot be read.
+        Raises EOFError where the segment has no such bytes, StoreError where they cannot be read (any more).
         """
         base = self.base_of(position)
+        if position >= self.end:
+            raise EOFError(f"the log ends at {self.end}, before position {position}")
         try:
             return self.file(base).read_into(position - base, buffers, may_block=may_block)
-        except (OSError, EOFError) as error:
-            raise StoreError(f"cannot read the log at position {position}: {error}") from error
+        except OSError as error:
+            raise refused(f"cannot read the log at position {position}", error) from error
 
     def file(self, base: int) -> File:
         """The segment that begins at `base`."""

@@ -2,10 +2,13 @@
 
 Nothing here waits for the disk unless told that it may: where bytes are not in memory, `WouldBlock` says so, and the
 caller asks again in a thread.
+
+An entry that is of no record, since its file is damaged, is passed over, as Apache's broker does.
 """
 
 from __future__ import annotations
 
+import logging
 from struct import Struct
 from typing import Final
 
@@ -24,12 +27,16 @@ _NEAR_BYTES: Final = 4 * 1024
 #: A record that is not longer is looked up in one read.
 _LOOK_UP_BYTES: Final = 4096
 _SIZE_AND_MAGIC: Final = Struct(">ii")
+_SIZE: Final = Struct(">i")
 _LONG: Final = Struct(">q")
 _POSITION_AT: Final = 28
 _SYS_FLAG_AT: Final = 36
 
 #: One system call takes 1024.
 _MAX_BUFFERS: Final = 1000
+
+_MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
+_OF_NO_RECORD: Final = (0, BLANK_SIZE, 0)
 
 Entries = list[tuple[int, int, int]]
 
@@ -68,26 +75,34 @@ def outside(queue: ConsumeQueue | None, offset: int) -> Got | None:
 class Reader:
     """Reads queues of one store."""
 
-    def __init__(self, log: CommitLog, queues: ConsumeQueues) -> None:
+    def __init__(self, log: CommitLog, queues: ConsumeQueues, logger: logging.Logger) -> None:
         self._log = log
         self._queues = queues
+        self._logger = logger
         self._unwanted = memoryview(bytearray(_NEAR_BYTES))
 
     def get(self, queue: ConsumeQueue, offset: int, wish: Wish, *, may_block: bool) -> Got:
         """Records from `offset` on, which the queue must have. Raises WouldBlock and StoreError."""
         low, high = queue.min_offset, queue.max_offset
         count = wish.max_messages if wish.tags is None else max(_MAX_ENTRIES, wish.max_messages)
-        entries = self._entries(queue, offset, count, may_block=may_block)
+        entries = self.entries(queue, offset, count, may_block=may_block)
         if not entries:
             return Got(GetStatus.OFFSET_FOUND_NULL, self._queues.next_file_offset(offset), low, high)
         wanted, count, taken = self._choose(entries, wish)
+        body = self._records(wanted, count, may_block=may_block)
+        if body is None:
+            if not may_block:
+                raise WouldBlock
+            wanted, count, taken = self._choose(self._without_rubbish(queue, offset, entries), wish)
+            body = self._read(wanted, may_block=True)
         if not count:
             is_removed = any(position < self._log.first or size == BLANK_SIZE for position, size, _ in entries)
             status = GetStatus.MESSAGE_WAS_REMOVING if is_removed else GetStatus.NO_MATCHED_MESSAGE
             return Got(status, offset + taken, low, high)
-        return Got(GetStatus.FOUND, offset + taken, low, high, self._read(wanted, may_block=may_block), count)
+        return Got(GetStatus.FOUND, offset + taken, low, high, body, count)
 
-    def _entries(self, queue: ConsumeQueue, offset: int, count: int, *, may_block: bool) -> Entries:
+    def entries(self, queue: ConsumeQueue, offset: int, count: int, *, may_block: bool) -> Entries:
+        """Entries of a queue, none where their file is missing. Raises WouldBlock and StoreError."""
         try:
             entries = self._queues.entries(queue, offset, count, may_block=may_block)
         except FileNotFoundError:
@@ -98,13 +113,44 @@ class Reader:
             raise WouldBlock
         return entries
 
+    def _records(self, wanted: list[tuple[int, int]], count: int, *, may_block: bool) -> bytes | None:
+        """Those bytes, None where they are not `count` records: what each claims to be its size leads to the next."""
+        if any(size > self._log.segment_size for _, size in wanted):
+            return None
+        try:
+            body = self._read(wanted, may_block=may_block)
+        except EOFError:
+            return None
+        at, last = 0, len(body) - _SIZE.size
+        while at <= last:
+            (size,) = _SIZE.unpack_from(body, at)
+            if size <= 0:
+                return None
+            at += size
+            count -= 1
+        return None if count or at != len(body) else body
+
+    def _without_rubbish(self, queue: ConsumeQueue, offset: int, entries: Entries) -> Entries:
+        kept = []
+        for number, (position, size, tags_code) in enumerate(entries, offset):
+            content = self.record(position, size)
+            if content is None or len(content) != size:
+                self._logger.error(
+                    "queue %s/%d: the entry at offset %d is of no record: passed over",
+                    queue.topic, queue.queue_id, number,
+                )  # fmt: skip
+                kept.append(_OF_NO_RECORD)
+            else:
+                kept.append((position, size, tags_code))
+        return kept
+
     def _choose(self, entries: Entries, wish: Wish) -> tuple[list[tuple[int, int]], int, int]:
         """(position, size) of what to read, neighbours made one; how many messages; how many entries that takes."""
         wanted: list[tuple[int, int]] = []
         first, tags, room, limit = self._log.first, wish.tags, wish.max_bytes, wish.max_messages
         count = start = end = taken = 0
         for position, size, tags_code in entries:
-            if (tags is None or tags_code in tags) and position >= first and size != BLANK_SIZE:
+            if (tags is None or tags_code in tags) and position >= first and 0 < size != BLANK_SIZE:
                 room -= size
                 if count and (room < 0 or count == limit):
                     break
@@ -149,11 +195,12 @@ class Reader:
         """The record at `position`; None where none begins. Raises StoreError when the disk fails."""
         if not self._log.first <= position < self._log.end:
             return None
-        content = self._log.read(position, size or _LOOK_UP_BYTES) or b""
+        is_possible = size is not None and 0 < size < self._log.segment_size
+        content = self._log.read(position, size if size is not None and is_possible else _LOOK_UP_BYTES) or b""
         if len(content) < record.HEADERS[0].size:
             return None
         size, magic = _SIZE_AND_MAGIC.unpack_from(content)
-        if magic not in (record.MAGIC_V1, record.MAGIC_V2) or _LONG.unpack_from(content, _POSITION_AT)[0] != position:
+        if magic not in _MAGICS or _LONG.unpack_from(content, _POSITION_AT)[0] != position:
             return None
         if size > len(content):
             content = self._log.read(position, size) or b""

@@ -55,7 +55,7 @@ class MessageStore:
             else None
         )
         self._dispatcher = Dispatcher(self._queues, self._index, settings.delay_levels)
-        self._reader = Reader(self._log, self._queues)
+        self._reader = Reader(self._log, self._queues, log)
         self._by_topic = self._queues.by_topic
         self._last_timestamp = 0
         self._replica = Replica(self._log, self._dispatcher)
@@ -229,9 +229,12 @@ class MessageStore:
         return [(queue.topic, queue.queue_id) for queue in self._queues.all()]
 
     def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
-        """(position, size, tag code) from `offset` on, at least one where there is one. May wait for the disk."""
+        """(position, size, tag code) from `offset` on, none only at the queue's end and where a file of it is missing.
+
+        May wait for the disk. Raises StoreError.
+        """
         queue = self._queues.get(topic, queue_id)
-        return [] if queue is None else self._queues.entries(queue, offset, max_entries) or []
+        return [] if queue is None else self._reader.entries(queue, offset, max_entries, may_block=True)
 
     def look_up(self, position: int, size: int | None = None) -> bytes | None:
         """The record at `position`, None where none begins. May wait for the disk. Raises StoreError."""

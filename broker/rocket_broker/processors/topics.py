@@ -10,6 +10,7 @@ from typing import Final
 import msgspec
 
 from rocket_broker.state import Broker
+from rocket_broker.store.errors import StoreError
 from rocket_broker.topics import check_name
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
@@ -84,10 +85,13 @@ def delete_topic_in_broker(
     if broker.topics.is_system(header.topic):
         remark = f"The topic[{header.topic}] is conflict with system topic."
         raise RequestError(ResponseCode.INVALID_PARAMETER, remark)
+    try:
+        broker.store.delete_topic(header.topic)
+    except StoreError as error:
+        raise RequestError(ResponseCode.SYSTEM_ERROR, str(error)) from error
     log.info("topic %s is deleted by %s", header.topic, connection.peer)
     known = broker.topics.delete(header.topic)
     broker.offsets.delete_topic(header.topic)
-    broker.store.delete_topic(header.topic)
     return _when_saved(broker, request) if known else request.reply()
 
 

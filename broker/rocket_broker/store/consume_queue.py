@@ -19,7 +19,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections import deque
 from collections.abc import Iterator
@@ -218,6 +217,7 @@ class ConsumeQueues:
         The log begins at position `first` and ends before `limit`. A queue that is not what it was is not touched, but
         named in `damaged`.
         """
+        self._files.delete_rest()
         loader = QueueLoader(self._files, end, first, limit)
         if not self.folder.is_dir():
             return
@@ -292,20 +292,11 @@ class ConsumeQueues:
         return found[0][1] != BLANK_SIZE and found[0][0] >= first
 
     def delete_topic(self, topic: str) -> None:
-        """Removes the topic's queues and their files."""
-        folder = f"{self.folder}/{topic}"
+        """Removes the topic's queues and their files. Raises OSError; then they are as they were."""
         with self._writing:
+            self._files.delete_topic(topic)
             for queue in self.by_topic.pop(topic, {}).values():
                 queue.tail.clear()
-            shutil.rmtree(folder, ignore_errors=True)
-            self._files.forget(topic)
-
-    def clear(self) -> None:
-        """Forgets every queue and deletes its files."""
-        for topic in list(self.by_topic):
-            self.delete_topic(topic)
-        if self.folder.is_dir():
-            shutil.rmtree(self.folder)
 
     def close(self) -> None:
         """Lets go of the files."""

@@ -51,6 +51,10 @@ class Keeper:
             else:
                 self._write_queues()
 
+    def hasten(self) -> None:
+        """The next flush saves a checkpoint, whatever the interval."""
+        self._last_checkpoint = 0
+
     def finish(self, timestamp: int) -> None:
         """The last flush, when nobody puts any more."""
         self._log.sync()

@@ -333,8 +333,16 @@ class MessageStore:
     # -- deleting ---------------------------------------------------------------------------------------------------
 
     def delete_topic(self, topic: str) -> None:
-        """Removes the topic's queues; its records stay in the log until that is deleted."""
-        self._queues.delete_topic(topic)
+        """Removes the topic's queues; its records stay in the log until that is deleted. Raises StoreError.
+
+        A start that read the topic's last records again would miss their queues and make them anew, so the next flush
+        saves a checkpoint behind them.
+        """
+        try:
+            self._queues.delete_topic(topic)
+        except OSError as error:
+            raise refused(f"cannot delete the queues of topic {topic}", error) from error
+        self._keeper.hasten()
 
     def delete_expired(self, now_ms: int, *, at_any_hour: bool = False) -> int:
         """Both steps of retention: `cleaner.delete`, which takes a thread of its own, and `trim`. Counts segments."""

@@ -58,7 +58,7 @@ class DiskCalls:
 
     def _between(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
         def counted(target: Any = ".", *arguments: Any, **named: Any) -> Any:
-            path = _path(target)
+            path = _path(target, named.get("dir_fd"))
             if path.startswith(self._root) and self._wanted(name, path):
                 self.failed.append(f"{name} {path}")
                 if name == "pwrite":
@@ -71,5 +71,7 @@ class DiskCalls:
         return counted
 
 
-def _path(target: Any) -> str:
-    return os.readlink(f"/proc/self/fd/{target}") if isinstance(target, int) else os.fspath(target)
+def _path(target: Any, folder: int | None) -> str:
+    if isinstance(target, int):
+        return os.readlink(f"/proc/self/fd/{target}")
+    return os.fspath(target) if folder is None else os.path.join(_path(folder, None), target)

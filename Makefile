@@ -53,7 +53,8 @@ interop: $(VENV)/ready  ## official Java, Go and C++ clients against a cluster o
 crash-matrix: $(VENV)/ready  ## the operator killed after each of its writes, in every scenario
 	$(BIN)/python -m pytest -m slow --timeout 900 tests/integration/operator
 
-chart: $(VENV)/ready kubernetes  ## the Helm chart against a real API server (Go; builds what is missing)
+chart: $(VENV)/ready kubernetes  ## the Helm chart against a real API server, its alerts with promtool (Go; builds what is missing)
+	@command -v go >/dev/null || { echo "make chart needs Go: it builds helm, promtool and an API server"; exit 1; }
 	$(BIN)/python -m pytest -m chart tests/integration/chart
 
 kubernetes:  ## build the Kubernetes of chart and e2e from Go modules: minutes once, seconds from then on

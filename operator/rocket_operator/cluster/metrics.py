@@ -29,9 +29,11 @@ class Metrics:
             "rocket_operator_reconcile_duration_seconds", "Time for one look.", registry=self.registry
         )
         self._last = Gauge(
-            "rocket_operator_reconcile_last_success_timestamp", "When a cluster was last looked at without a problem.",
+            "rocket_operator_reconcile_last_success_timestamp",
+            "When a cluster was last looked at without a problem; where that never was, when it was first looked at.",
             _CLUSTER, registry=self.registry,
         )  # fmt: skip
+        self._known: set[Key] = set()
         self.leads = Gauge("rocket_operator_leader", "1 while this operator acts.", registry=self.registry)
         self._heard = time.monotonic()
         age = Gauge(
@@ -49,6 +51,14 @@ class Metrics:
         self._conditions = Gauge(
             "rocket_cluster_condition", "1 for the status that a condition has.", (*_CLUSTER, "type", "status"),
             registry=self.registry,
+        )  # fmt: skip
+        self._reasons = Gauge(
+            "rocket_cluster_condition_reason", "1 for the reason of a condition.", (*_CLUSTER, "type", "reason"),
+            registry=self.registry,
+        )  # fmt: skip
+        self._masters = Gauge(
+            "rocket_cluster_group_master", "1 where the master of a group that takes messages serves, else 0.",
+            (*_CLUSTER, "group"), registry=self.registry,
         )  # fmt: skip
         self._groups = Gauge("rocket_cluster_groups", "Groups by state.", (*_CLUSTER, "state"), registry=self.registry)
         self._drain = Gauge(
@@ -70,20 +80,26 @@ class Metrics:
         self._seconds.observe(seconds)
         if not outcome.exists:
             return
-        if outcome.problem is None and not outcome.retry:
+        if key not in self._known or (outcome.problem is None and not outcome.retry):
+            self._known.add(key)
             self._last.labels(*key).set(time.time())
         if outcome.status is not None:
             self._tell(key, outcome.status)
 
     def _tell(self, key: Key, status: Mapping[str, Any]) -> None:
+        for gauge in (self._reasons, self._masters, self._drain):  # what is no longer so leaves no series
+            gauge.remove_by_labels(dict(zip(_CLUSTER, key, strict=True)))
         for condition in status["conditions"]:
             for word in ("True", "False", "Unknown"):
                 self._conditions.labels(*key, condition["type"], word).set(condition["status"] == word)
+            self._reasons.labels(*key, condition["type"], condition["reason"]).set(1)
         states = [group["state"] for group in status["groups"]]
         for state in State:
             self._groups.labels(*key, state.value).set(states.count(state.value))
-        self._drain.remove_by_labels(dict(zip(_CLUSTER, key, strict=True)))
+        rests = any(each["type"] == "Ready" and each["reason"] == "Hibernated" for each in status["conditions"])
         for group in status["groups"]:
+            if State(group["state"]).takes_messages and not rests:
+                self._masters.labels(*key, str(group["index"])).set("master" in group)
             remaining = group.get("drain", {}).get("remainingMessages")
             if remaining is not None:
                 self._drain.labels(*key, str(group["index"])).set(remaining)
@@ -91,5 +107,6 @@ class Metrics:
     def forget(self, key: Key) -> None:
         """A cluster is gone."""
         labels = dict(zip(_CLUSTER, key, strict=True))
-        for gauge in (self._last, self._conditions, self._groups, self._drain):
+        self._known.discard(key)
+        for gauge in (self._last, self._conditions, self._reasons, self._masters, self._groups, self._drain):
             gauge.remove_by_labels(labels)

@@ -46,6 +46,7 @@ async def test_delayed_messages_wait_while_their_queue_cannot_be_read(
         store.put(delayed(level, b"level %d" % level))
     store.put(Outgoing(topic="T", queue_id=9, body=b"another file is the one that is open"))
     store.flush()
+    store.queue_entries("T", 9, 0, 1)
     disk = DiskCalls(monkeypatch, tmp_path)
     disk.fail(errno.EIO, names=names, part="SCHEDULE_TOPIC_XXXX/0/")
     delivered: list[bytes] = []

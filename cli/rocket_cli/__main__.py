@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rocket_cli import messages, status, topics, up
+from rocket_cli import groups, messages, status, topics, up
 from rocket_cli.console import out
 
 app = typer.Typer(name="rocketctl", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -17,7 +17,9 @@ app.command()(up.demo)
 app.command()(messages.send)
 app.command()(messages.consume)
 app.command()(messages.check)
+app.command()(messages.find)
 app.add_typer(topics.app, name="topic")
+app.add_typer(groups.app, name="group")
 app.command()(status.status)
 
 

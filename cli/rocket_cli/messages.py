@@ -87,6 +87,28 @@ async def _consume(consumer: PushConsumer, subscription: tuple[str, str], count:
                 break
 
 
+def find(
+    topic: Topic,
+    key: Annotated[str, typer.Argument(help="A key of the message, or its id.", show_default=False)],
+    namesrv: Namesrv = NAMESRV,
+    limit: Annotated[int, typer.Option(min=1, help="So many at the most.")] = 32,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line.")] = False,
+) -> None:
+    """Print the messages of TOPIC that have KEY."""
+    with refusing():
+        found = asyncio.run(_find(namesrv, topic, key, limit))
+    for message in found:
+        out.print(json_line(message) if as_json else text_line(message), markup=False, soft_wrap=True)
+    if not found:
+        err.print(f"{topic} has no message with key {key}", markup=False, soft_wrap=True)
+        raise typer.Exit(1)
+
+
+async def _find(namesrv: str, topic: str, key: str, limit: int) -> list[ReceivedMessage]:
+    async with Admin(namesrv) as admin:
+        return await admin.messages_by_key(topic, key, limit=limit)
+
+
 def check(namesrv: Namesrv = NAMESRV) -> None:
     """Send ten messages through a cluster and consume them; the exit status is 0 only if each came exactly once."""
     with refusing():

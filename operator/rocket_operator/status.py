@@ -103,7 +103,8 @@ def _master_serves(view: View, group: Group) -> bool:
 
 
 def _version(look: Look) -> dict[str, str]:
-    running = sorted({pod.version for pod in look.view.observed.pods if pod.version})
+    # A pod that is going counts no more, or the status would be Stable and of the version before.
+    running = sorted({pod.version for pod in look.view.observed.pods if pod.version and not pod.terminating})
     found = {"target": look.view.images.version, "operator": look.operator_version}
     return ({"current": running[0]} if running else {}) | found
 

@@ -18,6 +18,7 @@ from rocket_operator.rollout.differences import stamped
 from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, Patch, Step, Unregister, Wait
 from rocket_operator.rollout.view import Blocker, Broker, Observed, Pod, View, Volume
 from rocket_operator.spec import ClusterSpec
+from rocket_operator.status import Look, status
 from rocket_wire.bodies.topics import TopicConfig
 
 IMAGES = Images("broker:1.0", "namesrv:1.0", "1.0")
@@ -362,3 +363,10 @@ def test_a_cluster_that_hibernates_or_whose_pods_a_person_restarts_has_no_broker
 
 def test_no_broker_is_restarted_before_kubernetes_has_told_the_revision_of_the_latest_change() -> None:
     assert restarted(with_live(stale(), "StatefulSet", "orders-broker-0", {"generation": 2})) == []
+
+
+def test_a_pod_that_is_going_has_no_say_in_the_version() -> None:
+    old = with_pod(at_rest(), "orders-broker-0-1", version="0.9")
+    assert status(Look(old), {})["version"]["current"] == "0.9"
+    going = with_pod(old, "orders-broker-0-1", terminating=True)
+    assert status(Look(going), {})["version"]["current"] == "1.0"

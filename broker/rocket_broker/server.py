@@ -195,12 +195,20 @@ class BrokerServer:
         delays = saved.load(folder / "delayOffset.json", DelayOffsetSerializeWrapper.decode)
         if topics is not None:
             self.topics.restore(topics)
+        if not (folder / "topics.json").exists():  # it is lost, and a backup may be older than the newest topics
+            self._learn_topics()
         if groups is not None:
             self.groups.restore(groups)
         if offsets is not None:
             self.offsets.restore(offsets)
         if delays is not None:
             self.delay_offsets.restore(delays)
+
+    def _learn_topics(self) -> None:
+        for topic, queue_id in self.store.queues():
+            if topic not in self.topics.table:
+                log.warning("topic %s is known again from its messages", topic)
+            self.topics.learn(topic, queue_id)
 
     def _metadata(self) -> Metadata:
         return Metadata(

@@ -38,6 +38,9 @@ class Index:
         self.pending: list[Pending] = []
         self.files: list[IndexFile] = []
         self.strange: list[Path] = []
+        #: Of the first `_taken` messages that wait, the keys that are not yet in a file.
+        self._keys: list[Key] = []
+        self._taken = 0
         self._slots = slots
         self._capacity = capacity
         self._log = log
@@ -62,14 +65,16 @@ class Index:
         """Indexes what waits. Where the disk refuses, it goes on waiting."""
         with self._lock:
             while self.pending:
-                batch = self.pending[:BATCH]
-                keys = keys_of(batch)
+                if not self._taken:
+                    batch = self.pending[:BATCH]
+                    self._taken, self._keys = len(batch), keys_of(batch)
                 try:
-                    self._put(keys)
+                    self._put()
                 except OSError as error:
                     self._failed(error)
                     return
-                del self.pending[: len(batch)]
+                del self.pending[: self._taken]
+                self._taken = 0
                 self.is_failing = False
 
     def _failed(self, error: OSError) -> None:
@@ -78,16 +83,21 @@ class Index:
             self._log.error("%s", refused("messages wait to be indexed", error))
         if len(self.pending) > _MAX_WAITING:
             self._log.error("%d messages are not indexed until the next restart", len(self.pending))
-            self.pending.clear()
+            self._forget_pending()
 
-    def _put(self, keys: list[Key]) -> None:
-        while keys:
+    def _forget_pending(self) -> None:
+        self.pending.clear()
+        self._keys, self._taken = [], 0
+
+    def _put(self) -> None:
+        """Puts the batch's keys; those that have a place are not put again where the disk refuses the others."""
+        while self._keys:
             if not self.files or self.files[-1].is_full:
-                self.files.append(self._new_file(keys[0].timestamp))
+                self.files.append(self._new_file(self._keys[0].timestamp))
             file = self.files[-1]
             if file not in self._unsynced:
                 self._unsynced.append(file)
-            keys = keys[file.put(keys) :]
+            self._keys = self._keys[file.put(self._keys) :]
 
     def _new_file(self, timestamp: int) -> IndexFile:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -143,14 +153,18 @@ class Index:
                 self._log.error("%s", refused(f"index file {path} is left out", error))
 
     def undo(self, name: int, count: int) -> None:
-        """Goes back to when file `name` was the last one and had `count` - 1 entries."""
+        """Goes back to when file `name` was the last one and had `count` - 1 entries, or calls it `strange`."""
         for path in [path for path in self.strange if int(path.name) > name]:
             self._unlink(path)
             self.strange.remove(path)
         while self.files and self.files[-1].name > name:
             self._unlink(self.files.pop().path)
         if self.files and self.files[-1].name == name:
-            self.files[-1].undo(max(1, count))
+            try:
+                self.files[-1].undo(max(1, count))
+            except OSError as error:
+                self._log.error("%s", refused(f"{self.files[-1].path} cannot go back to {count} entries", error))
+                self.strange.append(self.files.pop().path)
 
     def _unlink(self, path: Path) -> None:
         path.unlink(missing_ok=True)
@@ -174,7 +188,7 @@ class Index:
                 self._unlink(path)
             self.strange.clear()
             self.files.clear()
-            self.pending.clear()
+            self._forget_pending()
 
 
 def keys_of(batch: Sequence[Pending]) -> list[Key]:

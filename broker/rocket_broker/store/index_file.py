@@ -27,6 +27,8 @@ _SLOT: Final = Struct(">i")
 _ENTRY: Final = Struct(">iqii")
 _ENTRY_BYTES: Final = 20
 _MEND_ENTRIES: Final = 10_000
+#: The least that a disk writes as a whole.
+_SECTOR_BYTES: Final = 512
 _MAX_SECONDS: Final = 0x7FFFFFFF
 
 
@@ -127,12 +129,17 @@ class IndexFile:
         while number < self.capacity and (found := self._entry(number)) is not None and any(found):
             undone.append(found)
             number += 1
+        content_end = self._entries_start + number * _ENTRY_BYTES
+        if undone and 0 < content_end % _SECTOR_BYTES < _ENTRY_BYTES:
+            undone.pop()  # its end may be in a sector that was never written: _mend_slots finds what it followed
+            number -= 1
         for key_hash, _, _, before in reversed(undone):
             number -= 1
             slot = _HEADER.size + key_hash % self.slots * 4
             if _SLOT.unpack_from(self._map, slot)[0] == number:
                 _SLOT.pack_into(self._map, slot, before)
-        self._file.write(self._entries_start + count * _ENTRY_BYTES, bytes(len(undone) * _ENTRY_BYTES))
+        start = self._entries_start + count * _ENTRY_BYTES
+        self._file.write(start, bytes(content_end - start))
         self._mend_slots(count)
         self.count = count
         last = self._entry(count - 1) if count > 1 else None

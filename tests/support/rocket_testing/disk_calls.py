@@ -42,13 +42,16 @@ class DiskCalls:
         self._error, self._keeps = error, keeps
         self._wanted = lambda name, path: name in names and part in path
 
-    def fail_call(self, number: int, error: int, *, names: Collection[str] = ALL, keeps: int | None = None) -> None:
-        """Counts calls of these names from 0 again and lets the one with this number fail, once."""
+    def fail_call(
+        self, number: int, error: int, *, names: Collection[str] = ALL, part: str = "", keeps: int | None = None
+    ) -> None:
+        """Counts calls of these names, on such paths, from 0 again and lets the one with this number fail, once."""
         self.count, self._error, self._keeps = 0, error, keeps
 
         def is_it(name: str, path: str) -> bool:
-            self.count += name in names
-            return name in names and self.count == number + 1
+            is_counted = name in names and part in path
+            self.count += is_counted
+            return is_counted and self.count == number + 1
 
         self._wanted = is_it
 

@@ -12,6 +12,7 @@ from rocket_broker.settings import BrokerSettings
 from rocket_namesrv.settings import NamesrvSettings
 from rocket_net.properties_file import Entry, Settings, SettingsError, load
 from rocket_operator import manifest, schema
+from rocket_operator.objects.monitoring import SEGMENT_BYTES
 from rocket_operator.objects.processes import Desired, desired
 from rocket_operator.objects.settings import LIVE_KEYS
 from rocket_operator.spec import ClusterSpec
@@ -87,6 +88,10 @@ def test_a_manifest_refuses_what_a_broker_could_not_start_with() -> None:
 def test_brokers_take_over_as_they_run_what_they_are_told_then() -> None:
     assert LIVE_KEYS <= BROKERS_LIVE_KEYS
     assert keys(BrokerSettings) >= LIVE_KEYS
+
+
+def test_an_alert_counts_with_files_as_large_as_a_broker_makes_them() -> None:
+    assert BrokerSettings().mapped_file_size_commit_log == SEGMENT_BYTES
 
 
 def test_every_example_can_be_run() -> None:

@@ -257,3 +257,31 @@ def test_an_image_follows_the_version_unless_it_is_named(spec: str, image: str) 
 def test_settings_are_written_and_read_back() -> None:
     found = {"a": "1", "b": "x=y"}
     assert settings.parse(settings.text(found)) == found
+
+
+def rules(spec: str = "{}") -> dict[str, str]:
+    """What a cluster's alerts ask."""
+    found = monitoring.prometheus_rule(cluster(spec))["spec"]["groups"]
+    return {rule["alert"]: rule["expr"] for group in found for rule in group["rules"]}
+
+
+def test_the_alerts_have_the_clusters_own_limits() -> None:
+    spec = "{nameServer: {replicas: 3}, monitoring: {consumerLagMessages: 7, diskUsedPercent: 70}}"
+    assert rules(spec)["RocketConsumerLag"].endswith(" > 7")
+    assert rules(spec)["RocketDiskPressure"].endswith(" > 70")
+    assert " < 3 and " in rules(spec)["RocketNameServerDown"]
+
+
+def test_a_disk_is_full_when_the_largest_file_of_any_groups_log_finds_no_room() -> None:
+    size = "config: {mappedFileSizeCommitLog: '2147483648'}"
+    assert rules()["RocketDiskFull"].endswith(" < 1073741824")
+    assert rules(f"{{broker: {{{size}}}}}")["RocketDiskFull"].endswith(" < 2147483648")
+    override = f"{{broker: {{groups: 2, groupOverrides: [{{group: 1, {size}}}]}}}}"
+    assert rules(override)["RocketDiskFull"].endswith(" < 2147483648")
+
+
+def test_no_alert_says_that_nothing_answers_where_nothing_shall() -> None:
+    about = {"RocketNameServerDown", "RocketNotScraped"}
+    assert about <= rules().keys()
+    assert not about & rules("{mode: Hibernated}").keys()
+    assert "RocketNotScraped" not in rules("{monitoring: {podMonitor: Disabled}}")

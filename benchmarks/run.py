@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                    everything, about five minutes
     python benchmarks/run.py --quick            a few cases, under half a minute
-    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start or restarts
+    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts or sync
 
 Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).
 """
@@ -17,7 +17,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rocket_bench import measurement, processes, report, restart, servers
+from rocket_bench import disk, measurement, processes, report, restart, servers
 from rocket_bench.case import PullCase, SendCase
 from rocket_bench.report import Report, Row
 from rocket_bench.servers import BUILD, ServerFailed, Target
@@ -29,6 +29,7 @@ class Part(StrEnum):
     MEMORY = "memory"
     START = "start"
     RESTARTS = "restarts"
+    SYNC = "sync"
 
 
 def main(
@@ -52,8 +53,8 @@ def main(
     raise typer.Exit(1 if report.failures(found) else 0)
 
 
-def ours() -> AbstractContextManager[Target]:
-    return servers.cluster(servers.our_programs())
+def ours(**settings: str) -> AbstractContextManager[Target]:
+    return servers.cluster(servers.our_programs(), **settings)
 
 
 def send_cases(target: Target, *, quick: bool) -> Iterator[SendCase]:
@@ -112,12 +113,23 @@ def measure_restarts(found: Report, messages: int, quick: bool) -> None:
             found.restarts[count] = restart.measure(folder, count)
 
 
+def measure_sync(found: Report, messages: int, quick: bool) -> None:
+    seconds = 1.0 if quick else 3.0
+    with servers.store_folder("disk") as folder:
+        found.disk_syncs = disk.syncs_a_second(folder, seconds)
+    with ours(flushDiskType="SYNC_FLUSH") as target:
+        for senders in [1, 8, 64]:
+            case = SendCase(port=target.port, pid=target.pid, connections=senders, seconds=seconds)
+            found.sync_sends[senders] = measurement.run(case)
+
+
 MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
     Part.SENDS: measure_sends,
     Part.PULLS: measure_pulls,
     Part.MEMORY: measure_memory,
     Part.START: measure_start,
     Part.RESTARTS: measure_restarts,
+    Part.SYNC: measure_sync,
 }
 
 

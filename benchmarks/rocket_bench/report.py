@@ -31,6 +31,9 @@ class Report(msgspec.Struct, kw_only=True):
     pulls: dict[str, Figures] = {}
     start_seconds: dict[str, float] = {}
     memory_mebibytes: dict[str, dict[str, float]] = {}
+    #: One after the other, on the disk that the stores are on.
+    disk_syncs: float = 0.0
+    sync_sends: dict[int, Figures] = {}
     #: Messages in the store → kind of start → seconds, and MiB of memory.
     restarts: dict[int, dict[str, tuple[float, float]]] = {}
 
@@ -73,6 +76,12 @@ def show(report: Report, console: Console) -> None:
     for server, amounts in report.memory_mebibytes.items():
         for name, amount in amounts.items():
             rest.add_row(server, f"memory, {name}", f"{amount:,.0f} MiB")
+    if report.disk_syncs:
+        rest.add_row("disk", "records synced one by one a second", f"{report.disk_syncs:,.0f}")
+    for senders, found in report.sync_sends.items():
+        share = found.rate / report.disk_syncs if report.disk_syncs else 0.0
+        text = f"{found.rate:,.0f}, {share:.1f} for each that the disk syncs"
+        rest.add_row("ours", f"SYNC_FLUSH sends a second, {senders} senders", text)
     for count, starts in report.restarts.items():
         for kind, (seconds, mebibytes) in starts.items():
             rest.add_row("ours", f"{count:,} messages open {kind}", f"{seconds:.2f} s, {mebibytes:,.0f} MiB")

@@ -88,14 +88,14 @@ def our_programs() -> Programs:
 
 
 @contextmanager
-def cluster(programs: Programs) -> Iterator[Target]:
-    """A name server and a broker with an empty store and the settings of a new user."""
+def cluster(programs: Programs, **changes: str) -> Iterator[Target]:
+    """A name server and a broker with an empty store and the settings of a new user, but for `changes`."""
     name = programs.name
     with ExitStack() as stack:
         folder = stack.enter_context(store_folder(name))
         namesrv = free_port()
         write_properties(folder / "namesrv.conf", namesrv_properties(folder, namesrv))
-        settings = broker_properties(folder, namesrv)
+        settings = {**broker_properties(folder, namesrv), **changes}
         write_properties(folder / "broker.conf", settings)
 
         def start(kind: str, command: Sequence[str]) -> subprocess.Popen[bytes]:

@@ -5,27 +5,21 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
-import yaml
 
 from rocket_operator import handlers
 from rocket_operator.cluster.api import Api, ApiError
 from rocket_operator.cluster.kinds import OPTIONAL
 from rocket_operator.cluster.leader import Leader, Timing
-from rocket_operator.runner import LEASE, Operator, Settings
-from rocket_testing.fake_brokers import FakeBrokers
+from rocket_operator.runner import LEASE
 from rocket_testing.kubernetes import Kubernetes
-from rocket_testing.operator_bench import IMAGES, Bench
+from rocket_testing.operator_bench import Bench
 from rocket_testing.waiting import eventually
-
-QUICK = Timing(duration=1.0, renew=0.7, retry=0.05)
-SETTINGS = Settings(IMAGES, namespaces=("default",), resync=1000, http_host="127.0.0.1", http_port=0, timing=QUICK)
+from rocket_testing.whole_operator import QUICK, SETTINGS, get, running, write_kubeconfig
 
 Start = Callable[..., object]
 
@@ -33,28 +27,9 @@ Start = Callable[..., object]
 @pytest.fixture
 async def kubernetes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Kubernetes]:
     async with Kubernetes() as found:
-        config = {
-            "clusters": [{"name": "c", "cluster": {"server": found.url}}],
-            "users": [{"name": "u", "user": {}}],
-            "contexts": [{"name": "x", "context": {"cluster": "c", "user": "u"}}],
-            "current-context": "x",
-        }
-        (tmp_path / "kubeconfig").write_text(yaml.safe_dump(config))
+        write_kubeconfig(found, tmp_path / "kubeconfig")
         monkeypatch.setenv("KUBECONFIG", str(tmp_path / "kubeconfig"))
         yield found
-
-
-@asynccontextmanager
-async def running(kubernetes: Kubernetes, settings: Settings = SETTINGS) -> AsyncIterator[Operator]:
-    stop = asyncio.Event()
-    async with Api(kubernetes.configuration) as api:
-        operator = Operator(settings, api, FakeBrokers(kubernetes.store, kubernetes.faults))
-        task = asyncio.create_task(operator.run(stop))
-        try:
-            yield operator
-        finally:
-            stop.set()
-            await task
 
 
 def make(kubernetes: Kubernetes, name: str = "orders") -> None:
@@ -69,13 +44,6 @@ def is_stable(kubernetes: Kubernetes, name: str = "orders") -> bool:
     found = {each["type"]: each for each in body.get("status", {}).get("conditions", [])}
     is_current = found.get("Stable", {}).get("observedGeneration") == body.get("metadata", {}).get("generation")
     return is_current and found["Stable"]["status"] == "True"
-
-
-async def get(operator: Operator, path: str) -> tuple[int, str]:
-    timeout = aiohttp.ClientTimeout(total=10)
-    url = f"http://127.0.0.1:{operator.http_port}{path}"
-    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url) as response:
-        return response.status, await response.text()
 
 
 async def test_whatever_happens_to_a_cluster_or_its_children_wakes_the_operator(kubernetes: Kubernetes) -> None:

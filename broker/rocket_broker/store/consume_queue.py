@@ -221,9 +221,9 @@ class ConsumeQueues:
         loader = QueueLoader(self._files, end, first, limit)
         if not self.folder.is_dir():
             return
-        for topic in os.scandir(self.folder):
+        for topic in list(os.scandir(self.folder)):
             if topic.is_dir():
-                for folder in os.scandir(topic.path):
+                for folder in list(os.scandir(topic.path)):
                     if folder.name.isdigit() and folder.is_dir():
                         self._load(ConsumeQueue(topic.name, int(folder.name)), loader)
 

@@ -34,6 +34,7 @@ class DiskCalls:
         self._wanted: Callable[[str, str], bool] = lambda name, path: False
         self._error = 0
         self._keeps: int | None = None
+        self._died: type[BaseException] | None = None
         for name in ALL:
             monkeypatch.setattr(os, name, self._between(name, getattr(os, name)))
 
@@ -55,8 +56,14 @@ class DiskCalls:
 
         self._wanted = is_it
 
+    def die_at(self, number: int, died: type[BaseException], *, names: Collection[str] = ALL) -> None:
+        """Counts calls of these names from 0 again; the process ends before the one with this number."""
+        self.fail_call(number, 0, names=names)
+        self._died = died
+
     def heal(self) -> None:
         """The disk is well again."""
+        self._died = None
         self._wanted = lambda name, path: False
 
     def _between(self, name: str, call: Callable[..., Any]) -> Callable[..., Any]:
@@ -64,6 +71,8 @@ class DiskCalls:
             path = _path(target, named.get("dir_fd"))
             if path.startswith(self._root) and self._wanted(name, path):
                 self.failed.append(f"{name} {path}")
+                if self._died is not None:
+                    raise self._died(f"before {self.failed[-1]}")
                 if name == "pwrite":
                     content, start = arguments
                     kept = bytes(content)[: len(content) // 2 if self._keeps is None else self._keeps]

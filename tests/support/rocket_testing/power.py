@@ -38,6 +38,7 @@ class Machine:
         self._folders: set[Inode] = set()
         #: What was removed may be back: held open, so that it can be read and its number is not given to another.
         self._removed: dict[Inode, int] = {}
+        self._open = os.open  # as it is now: others may let it fail later
         for name in ("fsync", "fdatasync"):
             monkeypatch.setattr(os, name, self._syncing(getattr(os, name)))
         for name in ("unlink", "rmdir", "replace", "rename"):
@@ -71,17 +72,18 @@ class Machine:
         def remove(path: Any, *arguments: Any, dir_fd: int | None = None, **named: Any) -> None:
             for gone in (path, *arguments[:1]):
                 if os.path.exists(gone if dir_fd is None else f"/proc/self/fd/{dir_fd}/{gone}"):
-                    held = os.open(gone, os.O_RDONLY, dir_fd=dir_fd)
+                    held = self._open(gone, os.O_RDONLY, dir_fd=dir_fd)
                     self._removed[os.fstat(held).st_ino] = held
             call(path, *arguments, dir_fd=dir_fd, **named) if dir_fd is not None else call(path, *arguments, **named)
 
         return remove
 
     def close(self) -> None:
-        """Lets go of what was removed."""
+        """Forgets everything, and lets go of what was removed."""
         for held in self._removed.values():
             os.close(held)
-        self._removed.clear()
+        for known in (self._removed, self._contents, self._names, self._folders):
+            known.clear()
 
     def lose_power(self, folder: Path, copy: Path, chance: random.Random | None = None) -> Path:
         """Makes `copy` what the disk has of `folder`. With `chance`, some of what was not synced is there, too."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from rocket_broker.store.errors import StoreError
-from rocket_broker.store.settings import StoreSettings
+from rocket_broker.store.settings import Retention, StoreSettings
 from rocket_broker.store.store import GetStatus, MessageStore, Outgoing, Put
 from rocket_wire import record
 
@@ -67,8 +67,8 @@ class Scenario:
     def settings(self) -> StoreSettings:
         return StoreSettings(
             root=self.root, commitlog_path=self.root / "commitlog", segment_size=4096, queue_file_size=200,
-            max_hash_slots=16, max_index_entries=20, checkpoint_interval=2, delete_when=tuple(range(24)),
-            file_reserved_hours=24, open_files=8,
+            max_hash_slots=16, max_index_entries=20, checkpoint_interval=2, open_files=8,
+            retention=Retention(delete_when=tuple(range(24)), reserved_hours=24),
         )  # fmt: skip
 
     def start(self) -> MessageStore:

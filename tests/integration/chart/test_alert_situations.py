@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from rocket_testing.alerts import alerts, selectors
+from rocket_testing.alerts import NAMESPACE, alerts, rule_files, selectors
 from rocket_testing.e2e.images import PROJECT
 
 ALERTS = alerts()
@@ -67,3 +67,18 @@ def test_alerts_name_only_types_states_and_reasons_that_there_are() -> None:
     }
     assert {"Ready", "Active", "DrainTimedOut"} <= named
     assert {word for word in named if f'"{word}"' not in source} == set()
+
+
+def test_an_alert_of_a_cluster_hears_of_no_other() -> None:
+    rules = [rule for group in rule_files()["orders"]["groups"] for rule in group["rules"]]
+    for rule in rules:
+        for selector in selectors(rule["expr"]):
+            own = {("namespace", "=", NAMESPACE), ("rocketcluster_dev_cluster", "=", "orders")}
+            assert own <= set(selector.matchers), rule["alert"]
+
+
+def test_an_alert_about_a_condition_says_which() -> None:
+    for alert, rule in ALERTS.items():
+        for selector in selectors(rule["expr"]):
+            if selector.metric == "rocket_cluster_condition_reason":
+                assert {"type", "reason"} <= {label for label, _, _ in selector.matchers}, alert

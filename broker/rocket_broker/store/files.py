@@ -91,19 +91,30 @@ class File:
         """Returns when what was written is on the disk."""
         os.fdatasync(self.fd)
 
-    def data_from(self, start: int) -> int | None:
-        """From where on, `start` or later, the file may hold more than zeros; None where it holds nothing any more."""
-        try:
-            return os.lseek(self.fd, start, os.SEEK_DATA)
-        except OSError as error:
-            return None if error.errno == errno.ENXIO else start
+    def data_regions(self, start: int) -> list[tuple[int, int]]:
+        """The regions from `start` on that may hold more than zeros, each with its end.
+
+        All of them before any is read: what is in the page cache counts as data, and reading ahead puts it there.
+        """
+        regions, size = [], self.size()
+        while start < size:
+            try:
+                begin = os.lseek(self.fd, start, os.SEEK_DATA)
+                start = os.lseek(self.fd, begin, os.SEEK_HOLE)
+            except OSError as error:
+                if error.errno != errno.ENXIO:  # a file system that does not tell
+                    regions.append((start, size))
+                break
+            regions.append((begin, start))
+        return regions
 
     def clear(self, start: int) -> None:
         """Zeros from byte `start` on. The file keeps its length, and its room on the disk. Raises OSError."""
-        while (at := self.data_from(start)) is not None and (content := self.read(at, _CLEAR_BYTES)):
-            if content.count(0) < len(content):
-                self.write(at, bytes(len(content)))
-            start = at + len(content)
+        for begin, end in self.data_regions(start):
+            for at in range(begin, end, _CLEAR_BYTES):
+                content = self.read(at, min(_CLEAR_BYTES, end - at)) or b""
+                if content.count(0) < len(content):
+                    self.write(at, bytes(len(content)))
 
     def size(self) -> int:
         """Length in bytes."""

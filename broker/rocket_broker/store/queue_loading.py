@@ -108,7 +108,7 @@ class QueueLoader:
         if start == self._files.file_bytes:
             return False
         block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
-        return any(file.read(start, block_end - start) or b"") or file.data_from(block_end) is not None
+        return any(file.read(start, block_end - start) or b"") or bool(file.data_regions(block_end))
 
 
 def _entry(file: File, number: int) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import pytest
 
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.files import File
 
 
 def filled(folder: Path, segments: float) -> CommitLog:
@@ -69,3 +70,21 @@ def test_a_read_ends_with_its_segment_and_with_the_log(tmp_path: Path) -> None:
     for position in (-1, log.end, log.end + 1):
         with pytest.raises(StoreError, match="not in the log"):
             log.read(position, 1)
+
+
+def test_the_rest_of_a_large_segment_is_not_read_to_be_cleared(tmp_path: Path) -> None:
+    path = tmp_path / "segment"
+    file = File(path, os.O_RDWR | os.O_CREAT)
+    file.reserve(64 << 20)
+    file.write(0, b"x" * 10_000)
+    read = []
+
+    class Watched(File):
+        def read(self, start: int, size: int, *, may_block: bool = True) -> bytearray | None:
+            read.append(size)
+            return super().read(start, size, may_block=may_block)
+
+    Watched(path).clear(5_000)
+    assert sum(read) <= 1 << 20
+    assert bytes(file.read(0, 10_000) or b"") == b"x" * 5_000 + bytes(5_000)
+    assert file.size() == 64 << 20

@@ -109,10 +109,10 @@ class Scenario:
                 yield self.stop
             if round_number == 2:
                 yield self.expire
-            yield self.kill
+            yield self.die
             yield lambda: self.put_many("A", 1, 4)
         yield self.flush
-        yield self.kill_and_damage
+        yield self.damage_a_queue
         yield lambda: self.put("A", 1, 10)
         yield self.stop
         yield lambda: self.put("A", 0, 10)
@@ -179,16 +179,10 @@ class Scenario:
             self.store.close()
             self.store = None
 
-    def kill(self) -> None:
+    def damage_a_queue(self) -> None:
+        """A kill, and a start that makes all queues again."""
         self.die()
-        self.start()
-
-    def kill_and_damage(self) -> None:
-        """The start that follows makes all queues again."""
-        self.die()
-        for path in sorted((self.root / "consumequeue" / "A" / "0").iterdir())[:1]:
-            os.truncate(path, 30)
-        self.start()
+        os.truncate(min((self.root / "consumequeue" / "A" / "0").iterdir()), 30)
 
     # -- the oracle -------------------------------------------------------------------------------------------------
 

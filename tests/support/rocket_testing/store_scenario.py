@@ -180,7 +180,9 @@ class Scenario:
             self.store = None
 
     def damage_a_queue(self) -> None:
-        """A kill, and a start that makes all queues again."""
+        """A kill behind a checkpoint, and a start that makes all queues again."""
+        self.now += 10
+        self.start().flush()
         self.die()
         os.truncate(min((self.root / "consumequeue" / "A" / "0").iterdir()), 30)
 

@@ -133,7 +133,10 @@ class BrokerServer:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._loop_delay.stop()
-        self.store.close()
+        try:
+            self.store.close()
+        except OSError as error:
+            self._fatal(f"the store cannot be synced to disk ({error}): the next start finds out what is there")
         self.delay_offsets.durable = dict(self.delay_offsets.table)
         # A failure is in the log; one table that cannot be saved is no reason not to save the others.
         await asyncio.gather(*(saver.save() for saver in self.savers.values()), return_exceptions=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rocket_cli import groups, messages, status, topics, up
+from rocket_cli import groups, messages, status, store, topics, up
 from rocket_cli.console import out
 
 app = typer.Typer(name="rocketctl", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -20,6 +20,7 @@ app.command()(messages.check)
 app.command()(messages.find)
 app.add_typer(topics.app, name="topic")
 app.add_typer(groups.app, name="group")
+app.add_typer(store.app, name="store")
 app.command()(status.status)
 
 

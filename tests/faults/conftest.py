@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from rocket_testing.cluster import Broker, Cluster
+from rocket_testing.verified import assert_store_verifies, stores_below
 
 #: A new segment every few hundred messages; several index files, too.
 SMALL_FILES = {
@@ -37,3 +38,11 @@ async def master(cluster: Cluster) -> Broker:
 def small_files() -> dict[str, str]:
     """Properties of a broker with small files."""
     return dict(SMALL_FILES)
+
+
+@pytest.fixture(autouse=True)
+def whole_stores(tmp_path: Path) -> Iterator[None]:
+    """What the test's brokers leave behind, once all have ended, has lost nothing."""
+    yield
+    for root in stores_below(tmp_path):
+        assert_store_verifies(root)

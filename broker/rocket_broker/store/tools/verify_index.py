@@ -1,0 +1,159 @@
+"""Checks the index against the records of the log: the index has their keys, in their order, and nothing else.
+
+Entries come in the order of the log, so both are read side by side. Each slot's chain is followed in memory as it was
+made: 4 bytes a slot, of one file at a time.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator
+from typing import Final
+
+from rocket_broker.store.index import keys_of
+from rocket_broker.store.index_file import Key
+from rocket_broker.store.tools.findings import Findings, Part, Severity
+from rocket_broker.store.tools.folder import State, StoreFolder
+from rocket_broker.store.tools.index_files import IndexEntry, IndexView, index_paths
+from rocket_broker.store.tools.verify_log import LogCheck
+from rocket_wire import record
+
+_TRANSACTION: Final = 0xC
+_ROLLED_BACK: Final = 0xC
+_MAX_SECONDS: Final = 0x7FFFFFFF
+
+
+class IndexCheck:
+    """Is shown every record (`see`), then asked to `finish`. `is_damaged`: it has to be made anew."""
+
+    def __init__(self, store: StoreFolder, log: LogCheck, findings: Findings) -> None:
+        self.entries = 0
+        self.is_damaged = False
+        self._store = store
+        self._log = log
+        self._findings = findings
+        self.files = index_paths(store.root)
+        self._rest = self._entries()
+        self._next = next(self._rest, None)
+        self._missing = 0
+
+    @property
+    def is_checked(self) -> bool:
+        """Whether there is one, and a start would rely on it."""
+        checkpoint = self._store.checkpoint
+        is_off = checkpoint.position is not None and checkpoint.queues >= 0 and not checkpoint.index_file
+        return bool(self.files) and not is_off and not checkpoint.is_remaking
+
+    def see(self, message: record.Message) -> None:
+        """The log has this record."""
+        if not self.is_checked or message.sys_flag & _TRANSACTION == _ROLLED_BACK:
+            return
+        keys = keys_of([(message.position, message.store_timestamp, message.topic, message.properties)])
+        self._pass_strays(message.position)
+        found: list[tuple[IndexEntry, int]] = []
+        while self._next is not None and self._next[0].position == message.position:
+            found.append(self._next)
+            self._next = next(self._rest, None)
+        if found:
+            if self._missing:
+                self._damage("records are not in the index", f"{self._missing} before position {message.position}")
+                self._missing = 0
+            if not self._is_right(found, keys):
+                self._wrong("entries have another key or time than their record", message.position)
+        elif keys:
+            self._missing += 1
+
+    def _is_right(self, found: list[tuple[IndexEntry, int]], keys: list[Key]) -> bool:
+        return [(entry.hash, entry.seconds) for entry, _ in found] == [
+            (key.hash, min(max(0, key.timestamp - begin) // 1000, _MAX_SECONDS))
+            for key, (_, begin) in zip(keys, found, strict=False)
+        ] and len(found) == len(keys)
+
+    def _pass_strays(self, position: int) -> None:
+        """Entries of places before `position` at which no record was read."""
+        while self._next is not None and self._next[0].position < position:
+            stray = self._next[0].position
+            if stray >= self._log.first and not self._log.is_damaged(stray):
+                self._wrong("entries are of no record", stray)
+            self._next = next(self._rest, None)
+
+    def finish(self) -> None:
+        """Says what is missing or too much at the end."""
+        if not self.is_checked:
+            return
+        if self._missing:
+            self._unindexed()
+        while self._next is not None:
+            position = self._next[0].position
+            if self._store.state is not State.RUNNING:
+                self._wrong("entries are of records that the log does not have", position)
+            self._next = next(self._rest, None)
+
+    def _unindexed(self) -> None:
+        if self._store.state is State.CLEAN:
+            self._damage("records are not in the index", f"the last {self._missing}", self._missing)
+        else:
+            self._findings.add(
+                Part.INDEX, Severity.UNFINISHED, "records are not in the index yet", count=self._missing
+            )  # fmt: skip
+
+    def _wrong(self, what: str, position: int) -> None:
+        """An entry that is not right; the newest ones of a broker that was killed are made again by a start."""
+        if self._store.state is not State.CLEAN and position >= self._store.trusted:
+            self._findings.add(Part.INDEX, Severity.UNFINISHED, what, f"position {position}")
+        else:
+            self._damage(what, f"position {position}")
+
+    def _damage(self, what: str, example: str, count: int = 1) -> None:
+        self.is_damaged = True
+        self._findings.add(Part.INDEX, Severity.DAMAGE, what, example, count)
+
+    # -- the files --------------------------------------------------------------------------------------------------
+
+    def _entries(self) -> Iterator[tuple[IndexEntry, int]]:
+        """Every entry whose place in its file is right, and the file's begin, ms."""
+        if not self.is_checked:
+            return
+        for path in self.files:
+            view = IndexView(path)
+            if view.slots:
+                yield from self._of_file(view, is_last=path == self.files[-1])
+            elif view.count > 1 or view.size == 0:
+                self._damage("files of the index have no shape of an index file", f"{path}: {view.size} bytes")
+
+    def _of_file(self, view: IndexView, *, is_last: bool) -> Iterator[tuple[IndexEntry, int]]:
+        newest = array("i", bytes(4 * view.slots))
+        behind, broken = -1, 0
+        held: IndexEntry | None = None  # until the next shows whether it is in order
+        for number, entry in enumerate(view.entries(), 1):
+            self.entries += 1
+            slot = entry.hash % view.slots
+            broken += entry.before != newest[slot]
+            newest[slot] = number
+            if held is not None and held.position <= entry.position and held.position >= behind:
+                behind = held.position
+                yield held, view.begin_time
+            elif held is not None:
+                self._wrong("entries are out of order", held.position)
+            held = entry
+        if held is not None:
+            yield held, view.begin_time
+        broken += self._broken_slots(view, newest, is_last=is_last)
+        if broken:
+            self._chains(view, broken, is_last=is_last)
+
+    def _broken_slots(self, view: IndexView, newest: array[int], *, is_last: bool) -> int:
+        """Slots that do not hold their newest entry; of an index that is written to, they may know of later ones."""
+        is_open = is_last and self._store.state is not State.CLEAN
+        return sum(
+            held != known and not (is_open and held >= view.count)
+            for held, known in zip(view.newest(), newest, strict=False)
+            if held or known
+        )
+
+    def _chains(self, view: IndexView, broken: int, *, is_last: bool) -> None:
+        what, example = "links between entries of one slot are broken", view.path.name
+        if is_last and self._store.state is not State.CLEAN:
+            self._findings.add(Part.INDEX, Severity.UNFINISHED, what, example, broken)
+        else:
+            self._damage(what, example, broken)

@@ -1,0 +1,108 @@
+"""`rocketctl store` as a person runs it: its words and exit status; also beside a running broker."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import tarfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rocket_testing.broker_talk import BrokerTalk
+from rocket_testing.cluster import Broker, Cluster, console_script
+
+GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "apache"
+
+
+def rocketctl(*arguments: object, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
+    command = [*prefix, console_script("rocketctl"), "store", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, stdin=subprocess.DEVNULL)
+
+
+def as_json(*arguments: object) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(rocketctl(*arguments, "--json").stdout)
+    return answer
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """A store that a broker of Apache's wrote and stopped."""
+    with tarfile.open(GOLDEN / "store-clean.tar.gz") as archive:
+        archive.extractall(tmp_path / "store", filter="data")
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    with Cluster(tmp_path) as cluster:
+        cluster.add_namesrv()
+        yield cluster.add_broker()
+
+
+def test_inspect_shows_what_is_in_a_store(store: Path) -> None:
+    done = rocketctl("inspect", store)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "positions 0 to 71342, 2 segments of 64 KiB" in done.stdout
+    assert "the last one stopped in order" in done.stdout
+    summary = as_json("inspect", store)
+    queues = {(queue["topic"], queue["queue"]): (queue["first"], queue["next"]) for queue in summary["queues"]}
+    assert queues["FillTopic", 0] == (0, 38)
+    assert [index["entries"] for index in summary["index"]] == [340]
+    assert {table["file"] for table in summary["tables"]} >= {"topics.json", "consumerOffset.json"}
+    assert summary["log"]["firstStored"] < summary["log"]["lastStored"]
+
+
+def test_verify_of_a_whole_store_has_status_0(store: Path) -> None:
+    done = rocketctl("verify", store)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "175 records" in done.stdout
+    assert "verdict     whole" in done.stdout
+
+
+def test_verify_of_a_damaged_store_has_status_1_and_says_what_is_wrong(store: Path) -> None:
+    (store / "consumequeue" / "PlainTopic" / "0" / f"{0:020d}").unlink()
+    done = rocketctl("verify", store)
+    assert done.returncode == 1
+    assert "damage      consume queues: records have no entry in their queue (2)" in done.stdout
+    assert "verdict     DAMAGED" in done.stdout
+    assert as_json("verify", store)["verdict"] == "damaged"
+
+
+def test_what_cannot_be_read_has_status_2_and_a_sentence(tmp_path: Path) -> None:
+    for root, why in ((tmp_path / "nowhere", "there is no such directory"), (tmp_path, "is no store")):
+        for command in ("inspect", "verify"):
+            done = rocketctl(command, root)
+            assert done.returncode == 2
+            assert why in done.stderr
+            assert "Traceback" not in done.stderr
+
+
+def test_a_store_of_somebody_else_is_refused_in_words(store: Path) -> None:
+    as_others = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search"] if os.geteuid() == 0 else []
+    (store / "commitlog").chmod(0o000)
+    for command in ("inspect", "verify"):
+        done = rocketctl(command, store, prefix=as_others)
+        assert (done.returncode, done.stderr) == (2, f"rocketctl: {store}/commitlog: permission denied\n")
+
+
+async def test_a_running_brokers_store_is_told_as_such(broker: Broker) -> None:
+    talk = BrokerTalk(broker.address)
+    for number in range(50):
+        await talk.send("T", b"%d" % number)
+    await talk.close()
+    summary = as_json("inspect", broker.store)
+    assert summary["state"] == "running"
+    assert f"process {broker.pid}" in summary["holder"]
+    done = rocketctl("verify", broker.store)
+    assert done.returncode == 0, done.stdout
+    assert "50 records" in done.stdout
+    broker.kill()
+    done = rocketctl("verify", broker.store)
+    assert (done.returncode, as_json("verify", broker.store)["state"]) == (0, "not clean"), done.stdout
+    broker.start()
+    broker.stop()
+    assert as_json("verify", broker.store)["verdict"] == "whole"

@@ -91,20 +91,24 @@ class File:
         """Returns when what was written is on the disk."""
         os.fdatasync(self.fd)
 
+    def data_from(self, start: int) -> int | None:
+        """From where on, `start` or later, the file may hold more than zeros; None where it holds nothing any more."""
+        try:
+            return os.lseek(self.fd, start, os.SEEK_DATA)
+        except OSError as error:
+            return None if error.errno == errno.ENXIO else start  # a file system that does not tell
+
     def data_regions(self, start: int) -> list[tuple[int, int]]:
         """The regions from `start` on that may hold more than zeros, each with its end.
 
         All of them before any is read: what is in the page cache counts as data, and reading ahead puts it there.
         """
         regions, size = [], self.size()
-        while start < size:
+        while start < size and (begin := self.data_from(start)) is not None:
             try:
-                begin = os.lseek(self.fd, start, os.SEEK_DATA)
                 start = os.lseek(self.fd, begin, os.SEEK_HOLE)
-            except OSError as error:
-                if error.errno != errno.ENXIO:  # a file system that does not tell
-                    regions.append((start, size))
-                break
+            except OSError:
+                start = size
             regions.append((begin, start))
         return regions
 

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import itertools
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
-from rocket_testing.e2e import kubernetes as real
-from rocket_testing.e2e.kubernetes import BINARIES, FOLDER, CommandFailed, Kubernetes
+from rocket_testing.e2e.kubernetes import CommandFailed, Kubernetes
 
 pytestmark = [pytest.mark.chart, pytest.mark.timeout(240)]
 
@@ -21,26 +17,6 @@ SWITCHES = (
     "replicas=2", "watchNamespaces={shop,billing}", "cluster.create=true", "monitoring.dashboard.enabled=true",
     "userRoles.create=false",
 )  # fmt: skip
-
-Helm = Callable[..., str]
-
-
-@pytest.fixture(scope="module")
-def api_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Kubernetes]:
-    """An API server without a node."""
-    real.build()
-    state = tmp_path_factory.mktemp("control-plane")
-    command = [sys.executable, str(FOLDER / "control_plane.py"), "--state", str(state), "--bin", str(BINARIES)]
-    log = state.with_suffix(".log")
-    with log.open("w") as file, subprocess.Popen(command, stdout=file, stderr=file) as process:
-        found = Kubernetes(state)
-        try:
-            found.until(lambda: "KUBECONFIG=" in log.read_text(), 120)
-            (state / "kubeconfig").symlink_to(log.read_text().partition("KUBECONFIG=")[2].split()[0])
-            yield found
-        finally:
-            process.terminate()
-            process.wait(60)
 
 
 def combinations() -> list[tuple[str, ...]]:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import sys
+import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -14,16 +17,22 @@ import typer
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.tools.dump import Wish, messages
 from rocket_broker.store.tools.findings import Finding, Verdict
 from rocket_broker.store.tools.folder import State
+from rocket_broker.store.tools.repair import Repair
 from rocket_broker.store.tools.summary import Summary, summarise
 from rocket_broker.store.tools.verify import Report
 from rocket_broker.store.tools.verify import verify as verify_store
 from rocket_cli.console import err, out, table
+from rocket_wire import properties, record
+from rocket_wire.compression import decompress
+from rocket_wire.errors import ProtocolError
+from rocket_wire.message_id import offset_message_id
 
-app = typer.Typer(help="Look at a broker's store directory, verify it.", no_args_is_help=True)
+app = typer.Typer(help="Look at a broker's store directory, verify and repair it.", no_args_is_help=True)
 
-Directory = Annotated[Path, typer.Argument(help="storePathRootDir of a broker.", show_default=False)]
+Directory = Annotated[Path, typer.Argument(metavar="DIR", help="storePathRootDir of a broker.", show_default=False)]
 CommitLog = Annotated[
     Path | None, typer.Option("--commitlog", help="storePathCommitLog, where it is not DIR/commitlog.")
 ]
@@ -63,6 +72,107 @@ def verify(directory: Directory, commitlog: CommitLog = None, as_json: AsJson = 
     else:
         _tell(report)
     raise typer.Exit(1 if report.verdict is Verdict.DAMAGED else 0)
+
+
+@app.command()
+def dump(
+    directory: Directory,
+    commitlog: CommitLog = None,
+    topic: Annotated[str | None, typer.Option(help="Of this topic only.")] = None,
+    queue: Annotated[int | None, typer.Option(min=0, help="Of this queue only.")] = None,
+    begin: Annotated[
+        str | None, typer.Option("--from", help="From this time on, 2026-01-31T12:00; or offset, with one queue.")
+    ] = None,
+    end: Annotated[str | None, typer.Option("--to", help="Up to this time or offset.")] = None,
+    key: Annotated[str | None, typer.Option(help="With this key or id only.")] = None,
+    limit: Annotated[int, typer.Option(min=0, help="So many at the most; 0 is all.")] = 0,
+    base64: Annotated[bool, typer.Option("--base64", help="Every body in base64, texts too.")] = False,
+) -> None:
+    """Print messages as JSON lines, as the log has them. A body that is no text comes in base64, as bodyBase64."""
+    is_one_queue = topic is not None and queue is not None
+    first, last = _bound(begin, "--from", is_one_queue), _bound(end, "--to", is_one_queue)
+    bounds = {name: value for name, value in (("first", first), ("last", last)) if value is not None}
+    wish = Wish(
+        topic=topic, queue=queue, key=key, **{f"{name}_{kind}": number for name, (kind, number) in bounds.items()}
+    )
+    damaged: list[int] = []
+
+    def passed_over(begin: int, end: int) -> None:
+        damaged.append(begin)
+        err.print(f"rocketctl: positions {begin} to {end} are damaged", markup=False, soft_wrap=True)
+
+    with _reading(directory):
+        for message in islice(messages(directory, wish, commitlog, passed_over), limit or None):
+            print(msgspec.json.encode(_line_of(message, base64)).decode())
+    raise typer.Exit(1 if damaged else 0)
+
+
+def _bound(text: str | None, option: str, is_one_queue: bool) -> tuple[str, int] | None:
+    """What an end of a range means: a time (ms), or an offset."""
+    if text is None:
+        return None
+    if text.isdigit() and is_one_queue:
+        return "offset", int(text)
+    try:
+        return "time", int(datetime.fromisoformat(text).astimezone().timestamp() * 1000)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option} {text!r} is no time such as 2026-01-31T12:00; an offset needs --topic and --queue"
+        ) from None
+
+
+def _line_of(message: record.Message, base64: bool) -> dict[str, object]:
+    fields: dict[str, object] = {
+        "topic": message.topic,
+        "queue": message.queue_id,
+        "offset": message.queue_offset,
+        "position": message.position,
+        "messageId": offset_message_id(message.store_host, message.position),
+        "stored": message.store_timestamp,
+        "born": message.born_timestamp,
+        "sysFlag": message.sys_flag,
+        "flag": message.flag,
+        "reconsumeTimes": message.reconsume_times,
+        "properties": properties.decode(message.properties),
+    }
+    try:
+        body = decompress(message.body, message.sys_flag)
+    except ProtocolError:
+        body = message.body  # as it is stored
+    try:
+        return fields | ({"bodyBase64": b64encode(body).decode()} if base64 else {"body": body.decode()})
+    except UnicodeDecodeError:
+        return fields | {"bodyBase64": b64encode(body).decode()}
+
+
+@app.command()
+def repair(
+    directory: Directory,
+    commitlog: CommitLog = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Say what can be repaired, ask, and do it. Never on the store of a running broker; nothing is deleted."""
+    with _reading(directory):
+        with _bar() as progress:
+            work = Repair(directory, time.time_ns() // 1_000_000, commitlog, progress)
+        try:
+            _repair(work, yes)
+        finally:
+            work.close()
+
+
+def _repair(work: Repair, yes: bool) -> None:
+    for text in work.left:
+        _line("lost", text)
+    for step in work.steps:
+        _line("to do", step.text)
+    if not work.steps:
+        _line("", "There is nothing to repair" + (" that can be." if work.left else "."))
+        raise typer.Exit(1 if work.left else 0)
+    if not yes:
+        typer.confirm(f"Do this? What is taken away is kept in {work.aside}", abort=True)
+    work.run()
+    _line("done", f"what was taken away is in {work.aside}; start the broker, and verify again once it has stopped")
 
 
 @contextmanager

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import tarfile
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -106,3 +108,47 @@ async def test_a_running_brokers_store_is_told_as_such(broker: Broker) -> None:
     broker.start()
     broker.stop()
     assert as_json("verify", broker.store)["verdict"] == "whole"
+    with_lock = rocketctl("repair", broker.store)
+    assert (with_lock.returncode, with_lock.stdout.strip()) == (0, "There is nothing to repair.")
+
+
+def test_repair_of_a_running_brokers_store_is_refused(broker: Broker) -> None:
+    done = rocketctl("repair", broker.store, "--yes")
+    assert done.returncode == 2
+    assert f"{broker.store} is in use by process {broker.pid}" in done.stderr
+
+
+def test_dump_prints_messages_as_json_lines(store: Path) -> None:
+    lines = [json.loads(line) for line in rocketctl("dump", store).stdout.splitlines()]
+    listing = json.loads((GOLDEN / "store-clean.json").read_text())["records"]
+    assert [line["messageId"] for line in lines] == [wanted["msgId"] for wanted in listing]
+    assert [line["properties"] for line in lines] == [wanted["properties"] for wanted in listing]
+    for line, wanted in zip(lines, listing, strict=True):
+        assert line["body"].startswith(wanted["bodyStart"])
+    (tagged,) = map(json.loads, rocketctl("dump", store, "--topic", "TagTopic", "--limit", 1).stdout.splitlines())
+    coded = json.loads(rocketctl("dump", store, "--topic", "TagTopic", "--limit", 1, "--base64").stdout)
+    assert b64decode(coded["bodyBase64"]).decode() == tagged["body"]
+
+
+def test_dump_takes_offsets_of_a_queue_and_times(store: Path) -> None:
+    queue = ("--topic", "FillTopic", "--queue", 0)
+    done = rocketctl("dump", store, *queue, "--from", 3, "--to", 5)
+    assert [json.loads(line)["offset"] for line in done.stdout.splitlines()] == [3, 4, 5]
+    assert rocketctl("dump", store, "--from", "2200-01-01T00:00").stdout == ""
+    assert len(rocketctl("dump", store, "--to", "2200-01-01T00:00").stdout.splitlines()) == 175
+    assert rocketctl("dump", store, "--from", "3").returncode == 2, "an offset of no queue"
+
+
+def test_repair_says_what_it_would_do_and_does_it_when_told(store: Path) -> None:
+    table = store / "config" / "topics.json"
+    shutil.copy(table, f"{table}.bak")
+    table.write_text("{")
+    (store / "consumequeue" / "PlainTopic" / "0" / f"{0:020d}").write_bytes(b"x" * 400)
+    done = rocketctl("repair", store)
+    assert done.returncode == 1
+    assert "to do       take the files of queue PlainTopic/0 away" in done.stdout
+    assert "to do       take topics.json from its backup" in done.stdout
+    assert table.read_text() == "{"
+    done = rocketctl("repair", store, "--yes")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert rocketctl("verify", store).returncode == 0

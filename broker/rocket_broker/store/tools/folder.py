@@ -68,7 +68,8 @@ class ReadLog(CommitLog):
 class StoreFolder:
     """One folder. Making it raises NotAStore, and OSError where it cannot be read."""
 
-    def __init__(self, root: Path, commit_log: Path | None = None) -> None:
+    def __init__(self, root: Path, commit_log: Path | None = None, *, is_ours: bool = False) -> None:
+        """`is_ours`: whoever asks holds the lock."""
         if not root.exists():
             raise NotAStore(f"{root}: there is no such directory")
         if not root.is_dir():
@@ -80,7 +81,7 @@ class StoreFolder:
             raise NotAStore(f"{commit_log}: there is no such directory")
         if not set(_PARTS) & set(names):
             raise NotAStore(f"{root} is no store: it has none of {', '.join(_PARTS)}")
-        self.holder = holder(root)
+        self.holder = "" if is_ours else holder(root)
         self.state = (
             State.RUNNING if self.holder else State.NOT_CLEAN if (root / "abort").exists() else State.CLEAN
         )  # fmt: skip

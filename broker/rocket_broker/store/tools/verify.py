@@ -50,10 +50,21 @@ class Verified(msgspec.Struct, frozen=True):
     is_index_damaged: bool
     damaged_tables: list[Table]
 
+    @property
+    def is_rebuilt(self) -> bool:
+        """Whether a start should make queues and index again from the log."""
+        parts = {finding.part for finding in self.report.findings if finding.severity is Severity.DAMAGE}
+        return bool(parts - {Part.TABLES})
 
-def verify(root: Path, commit_log: Path | None = None, progress: Progress | None = None) -> Verified:
-    """Reads the whole store. Raises NotAStore, StoreError and OSError where it cannot be read."""
-    store = StoreFolder(root, commit_log)
+
+def verify(
+    root: Path, commit_log: Path | None = None, progress: Progress | None = None, *, is_ours: bool = False
+) -> Verified:
+    """Reads the whole store. `is_ours`: whoever asks holds its lock, and no broker does.
+
+    Raises NotAStore, StoreError and OSError where it cannot be read.
+    """
+    store = StoreFolder(root, commit_log, is_ours=is_ours)
     findings = Findings()
     log = LogCheck(store, findings)
     queues, index = QueueCheck(store, log, findings), IndexCheck(store, log, findings)

@@ -119,7 +119,7 @@ class QueueCheck:
             seen = self._seen.get(place) or _Seen(queue)
             if not self._is_remaking and not self._check(queue, seen):
                 damaged.add(place)
-        self.damaged = [self._folders[place] for place in damaged if place in self._folders]
+        self.damaged = [self._folders[place] for place in sorted(damaged & self._folders.keys() & self._seen.keys())]
 
     def _check(self, queue: QueueFolder, seen: _Seen) -> bool:
         """Whether the queue's files hold what they should: entries of records, without a gap."""

@@ -19,21 +19,6 @@ GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "apache"
 SEGMENT = 8192
 
 
-@pytest.fixture
-def filled(stores: Any, message: Any) -> Path:
-    """A store of three queues, stopped in order: several segments, queue files and index files."""
-    store = stores.open()
-    for number in range(120):
-        properties = b"UNIQ_KEY\x01U%d\x02KEYS\x01a%d b%d\x02TAGS\x01Tag%d\x02" % (number, number, number, number % 3)
-        store.put(message(number, topic="T", queue_id=number % 2, properties=properties))
-        store.put(message(number, topic="Other", body=bytes(100)))
-    config = stores.root / "config"
-    config.mkdir()
-    (config / "topics.json").write_text('{"topicConfigTable":{"T":{"topicName":"T"},"Other":{"topicName":"Other"}}}')
-    store.close()
-    return Path(stores.root)
-
-
 def damage(report: Report) -> set[Part]:
     return {finding.part for finding in report.findings if finding.severity is Severity.DAMAGE}
 
@@ -172,6 +157,14 @@ def test_damage_is_told_of_the_part_that_has_it(filled: Path, part: Part, spoil:
     report = verify(filled).report
     assert report.verdict is Verdict.DAMAGED
     assert part in damage(report), report.findings
+
+
+def test_a_log_alone_is_enough_for_a_start_to_make_the_rest(filled: Path) -> None:
+    for name in ("consumequeue", "index"):
+        shutil.rmtree(filled / name)
+    (filled / "checkpoint").unlink()
+    report = verify(filled).report
+    assert (report.verdict, report.records) == (Verdict.UNFINISHED, 240), report.findings
 
 
 def test_an_index_that_is_off_is_not_missed(stores: Any, message: Any) -> None:

@@ -10,7 +10,7 @@ from array import array
 from collections.abc import Iterator
 from typing import Final
 
-from rocket_broker.store.index import keys_of
+from rocket_broker.store.index import BATCH, Pending, keys_of
 from rocket_broker.store.index_file import Key
 from rocket_broker.store.tools.findings import Findings, Part, Severity
 from rocket_broker.store.tools.folder import State, StoreFolder
@@ -33,12 +33,13 @@ class IndexCheck:
         self._log = log
         self._findings = findings
         self.files = index_paths(store.root)
+        self.is_checked = self._is_checked()
         self._rest = self._entries()
         self._next = next(self._rest, None)
         self._missing = 0
+        self._batch: list[Pending] = []
 
-    @property
-    def is_checked(self) -> bool:
+    def _is_checked(self) -> bool:
         """Whether there is one, and a start would rely on it."""
         checkpoint = self._store.checkpoint
         is_off = checkpoint.position is not None and checkpoint.queues >= 0 and not checkpoint.index_file
@@ -46,21 +47,32 @@ class IndexCheck:
 
     def see(self, message: record.Message) -> None:
         """The log has this record."""
-        if not self.is_checked or message.sys_flag & _TRANSACTION == _ROLLED_BACK:
-            return
-        keys = keys_of([(message.position, message.store_timestamp, message.topic, message.properties)])
-        self._pass_strays(message.position)
+        if self.is_checked and message.sys_flag & _TRANSACTION != _ROLLED_BACK:
+            self._batch.append((message.position, message.store_timestamp, message.topic, message.properties))
+            if len(self._batch) == BATCH:  # many hashes at once cost much less than one at a time
+                self._compare()
+
+    def _compare(self) -> None:
+        keys: dict[int, list[Key]] = {position: [] for position, _, _, _ in self._batch}
+        for key in keys_of(self._batch):
+            keys[key.position].append(key)
+        self._batch.clear()
+        for position, wanted in keys.items():
+            self._compare_one(position, wanted)
+
+    def _compare_one(self, position: int, wanted: list[Key]) -> None:
+        self._pass_strays(position)
         found: list[tuple[IndexEntry, int]] = []
-        while self._next is not None and self._next[0].position == message.position:
+        while self._next is not None and self._next[0].position == position:
             found.append(self._next)
             self._next = next(self._rest, None)
         if found:
             if self._missing:
-                self._damage("records are not in the index", f"{self._missing} before position {message.position}")
+                self._damage("records are not in the index", f"{self._missing} before position {position}")
                 self._missing = 0
-            if not self._is_right(found, keys):
-                self._wrong("entries have another key or time than their record", message.position)
-        elif keys:
+            if not self._is_right(found, wanted):
+                self._wrong("entries have another key or time than their record", position)
+        elif wanted:
             self._missing += 1
 
     def _is_right(self, found: list[tuple[IndexEntry, int]], keys: list[Key]) -> bool:
@@ -81,6 +93,7 @@ class IndexCheck:
         """Says what is missing or too much at the end."""
         if not self.is_checked:
             return
+        self._compare()
         if self._missing:
             self._unindexed()
         while self._next is not None:
@@ -144,10 +157,13 @@ class IndexCheck:
 
     def _broken_slots(self, view: IndexView, newest: array[int], *, is_last: bool) -> int:
         """Slots that do not hold their newest entry; of an index that is written to, they may know of later ones."""
+        slots = view.newest()
+        if slots == newest:
+            return 0
         is_open = is_last and self._store.state is not State.CLEAN
         return sum(
             held != known and not (is_open and held >= view.count)
-            for held, known in zip(view.newest(), newest, strict=False)
+            for held, known in zip(slots, newest, strict=False)
             if held or known
         )
 

@@ -7,6 +7,8 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
+
 from rocket_testing.cluster import console_script
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -20,6 +22,7 @@ def examples() -> list[tuple[str, str]]:
     return [(command, output) for command, _, output in (piece.partition("\n") for piece in pieces)]
 
 
+@pytest.mark.timeout(300)  # ten programs, one after the other
 def test_every_command_of_the_page_prints_what_stands_there(tmp_path: Path) -> None:
     path = f"{Path(console_script('rocketctl')).parent}{os.pathsep}{os.environ['PATH']}"
     environment = os.environ | {"PATH": path, "PROJECT": str(PROJECT), "TZ": "UTC"}

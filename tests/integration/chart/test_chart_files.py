@@ -40,6 +40,7 @@ def test_the_schema_knows_every_value_and_no_other() -> None:
 REFUSED: list[dict[str, Any]] = [
     {"replica": 2}, {"replicas": 0}, {"image": {"tagg": "1"}}, {"watchNamespaces": ["A"]}, {"cluster": {"name": "Big"}},
     {"logging": {"level": "loud"}}, {"monitoring": {"serviceMonitor": {"interval": "often"}}},
+    {"monitoring": {"serviceMonitor": {"interval": "5m"}}},
 ]  # fmt: skip
 
 

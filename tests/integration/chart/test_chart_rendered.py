@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from rocket_testing.e2e.kubernetes import CommandFailed, Kubernetes
+from rocket_operator.objects import monitoring
+from rocket_testing.alerts import NAMESPACE, chart, cluster
+from rocket_testing.e2e.kubernetes import KINDS, CommandFailed, Kubernetes
 
 pytestmark = [pytest.mark.chart, pytest.mark.timeout(240)]
 
@@ -62,3 +64,18 @@ def test_the_kinds_stay_when_the_release_goes(api_server: Kubernetes) -> None:
     ]
     assert len(kinds) == 3
     assert {each["metadata"]["annotations"]["helm.sh/resource-policy"] for each in kinds} == {"keep"}
+
+
+def test_the_prometheus_operator_takes_what_is_made_for_it(api_server: Kubernetes) -> None:
+    """Its kinds are much too large for kubectl's annotation of what was applied last."""
+    files = sorted(KINDS.glob("monitoring.coreos.com_*.yaml"))
+    assert len(files) == 3
+    for file in files:
+        api_server.kubectl("apply", "--server-side", "-f", str(file))
+    for name in ("podmonitors", "servicemonitors", "prometheusrules"):
+        api_server.kubectl("wait", f"crd/{name}.monitoring.coreos.com", "--for=condition=Established", "--timeout=30s")
+    made = [monitoring.pod_monitor(cluster()), monitoring.prometheus_rule(cluster())]
+    text = "---\n".join(yaml.safe_dump(each) for each in (*chart(), *made))
+    for namespace in {each["metadata"]["namespace"] for each in chart()} | {NAMESPACE}:
+        api_server.run("sh", "-c", f"kubectl create namespace {namespace} 2>/dev/null || true")
+    api_server.kubectl("apply", "--dry-run=server", "--validate=strict", "-f", "-", text=text)

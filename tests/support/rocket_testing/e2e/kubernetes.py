@@ -27,7 +27,10 @@ from rocket_testing.e2e.images import PROJECT
 T = TypeVar("T")
 
 FOLDER = PROJECT / "tests" / "kubernetes"
-BINARIES = Path(os.environ.get("KUBERNETES_BINARIES", Path.home() / ".cache" / "kubernetes-binaries")) / "bin"
+_CACHE = Path(os.environ.get("KUBERNETES_BINARIES", Path.home() / ".cache" / "kubernetes-binaries"))
+BINARIES = _CACHE / "bin"
+#: Kinds that are not ours, each a file.
+KINDS = _CACHE / "kinds"
 
 _START_SECONDS = 180.0
 _COMMAND_SECONDS = 120.0

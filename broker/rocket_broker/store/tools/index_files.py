@@ -61,7 +61,8 @@ class IndexView:
                     continue
                 (key_hash,) = _INT.unpack_from(content, at - _INT.size)
                 (newest,) = _INT.unpack_from(content, _HEADER.size + key_hash % slots * _INT.size)
-                if newest == self.count - 1:
+                first = _ENTRY.unpack_from(content, _HEADER.size + slots * _INT.size + _ENTRY.size)
+                if newest == self.count - 1 and any(first) and first[1] == self.begin_position:
                     return int(slots)
         return 0
 

@@ -16,7 +16,7 @@ from rocket_broker.store.tools.findings import Findings, Part, Severity
 from rocket_broker.store.tools.folder import State, StoreFolder
 from rocket_broker.store.tools.index_files import IndexEntry, IndexView, index_paths
 from rocket_broker.store.tools.verify_log import LogCheck
-from rocket_wire import record
+from rocket_wire import properties, record
 
 _TRANSACTION: Final = 0xC
 _ROLLED_BACK: Final = 0xC
@@ -56,11 +56,12 @@ class IndexCheck:
         keys: dict[int, list[Key]] = {position: [] for position, _, _, _ in self._batch}
         for key in keys_of(self._batch):
             keys[key.position].append(key)
+        for waiting in self._batch:
+            self._compare_one(waiting, keys[waiting[0]])
         self._batch.clear()
-        for position, wanted in keys.items():
-            self._compare_one(position, wanted)
 
-    def _compare_one(self, position: int, wanted: list[Key]) -> None:
+    def _compare_one(self, waiting: Pending, wanted: list[Key]) -> None:
+        position = waiting[0]
         self._pass_strays(position)
         found: list[tuple[IndexEntry, int]] = []
         while self._next is not None and self._next[0].position == position:
@@ -70,16 +71,12 @@ class IndexCheck:
             if self._missing:
                 self._damage("records are not in the index", f"{self._missing} before position {position}")
                 self._missing = 0
-            if not self._is_right(found, wanted):
+            if len(found) == len(wanted) + 1:
+                wanted = wanted + _tag_key(waiting)
+            if not _are_right(found, wanted):
                 self._wrong("entries have another key or time than their record", position)
         elif wanted:
             self._missing += 1
-
-    def _is_right(self, found: list[tuple[IndexEntry, int]], keys: list[Key]) -> bool:
-        return [(entry.hash, entry.seconds) for entry, _ in found] == [
-            (key.hash, min(max(0, key.timestamp - begin) // 1000, _MAX_SECONDS))
-            for key, (_, begin) in zip(keys, found, strict=False)
-        ] and len(found) == len(keys)
 
     def _pass_strays(self, position: int) -> None:
         """Entries of places before `position` at which no record was read."""
@@ -173,3 +170,17 @@ class IndexCheck:
             self._findings.add(Part.INDEX, Severity.UNFINISHED, what, example, broken)
         else:
             self._damage(what, example, broken)
+
+
+def _are_right(found: list[tuple[IndexEntry, int]], keys: list[Key]) -> bool:
+    return len(found) == len(keys) and all(
+        entry.hash == key.hash and entry.seconds == min(max(0, key.timestamp - begin) // 1000, _MAX_SECONDS)
+        for (entry, begin), key in zip(found, keys, strict=True)
+    )
+
+
+def _tag_key(waiting: Pending) -> list[Key]:
+    """Apache's broker 5.5 has messages found by their tag, too: as `topic#T#tag`, behind the other keys."""
+    position, timestamp, topic, content = waiting
+    tag = properties.find(content, b"TAGS")
+    return [] if tag is None else keys_of([(position, timestamp, topic, b"UNIQ_KEY\x01T#" + tag)])

@@ -13,6 +13,7 @@ import pytest
 
 from rocket_broker.store.tools.findings import Part, Severity, Verdict
 from rocket_broker.store.tools.folder import NotAStore, State
+from rocket_broker.store.tools.index_files import IndexView, index_paths
 from rocket_broker.store.tools.verify import Report, verify
 
 GOLDEN = Path(__file__).resolve().parents[3] / "golden" / "apache"
@@ -122,6 +123,16 @@ def test_every_byte_of_an_index_entry_counts(filled: Path) -> None:
         assert damage(verify(filled).report) == {Part.INDEX}, at
         undo()
     assert verify(filled).report.verdict is Verdict.WHOLE
+
+
+@pytest.mark.parametrize("slots", range(1, 40))
+def test_how_many_slots_a_file_of_the_index_has_is_found_out(stores: Any, message: Any, slots: int) -> None:
+    store = stores.open(max_hash_slots=slots)
+    for number in range(100):
+        properties = b"UNIQ_KEY\x01U%d\x02KEYS\x01a%d b%d\x02" % (number, number, number)
+        store.put(message(number, properties=properties))
+    store.close()
+    assert [IndexView(path).slots for path in index_paths(stores.root)] == [slots] * 7
 
 
 def test_a_slot_that_forgets_its_entries_is_damage(filled: Path) -> None:

@@ -10,7 +10,6 @@ It does what a broker does: an OSError of a sync ends the process, a StoreError 
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -183,7 +182,7 @@ class Scenario:
         self.now += 10
         self.start().flush()
         self.die()
-        os.truncate(min((self.root / "consumequeue" / "A" / "0").iterdir()), 30)
+        min((self.root / "consumequeue" / "A" / "0").iterdir()).unlink()
 
     # -- the oracle -------------------------------------------------------------------------------------------------
 

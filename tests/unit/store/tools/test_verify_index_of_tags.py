@@ -1,4 +1,4 @@
-"""Apache's broker 5.5 has each message's tag in the index, behind its keys: right is that, or no tag, and nothing else."""
+"""Apache's broker 5.5 has a message's tag in the index, behind its keys: right is that, or no tag, and nothing else."""
 
 from __future__ import annotations
 

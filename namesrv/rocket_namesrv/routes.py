@@ -108,8 +108,8 @@ class RouteTable:
     def register(self, registration: Registration, now: int, delete_unlisted: bool = False) -> Registered:
         """Enters a broker and its topics. `delete_unlisted` drops topics of its group that it no longer lists.
 
-        Raises RequestError when a broker that is not known yet registers a single topic: that is an increment to a
-        registration which this name server never had.
+        A single topic is an increment, told as soon as it changes: it says nothing of the others. Raises RequestError
+        when it comes from a broker that is not known yet: this name server never had what it adds to.
         """
         header, wrapper = registration.header, registration.body.topic_config_serialize_wrapper
         address, version = header.broker_addr, wrapper.data_version
@@ -121,7 +121,8 @@ class RouteTable:
         ):
             self._forget(address)
             return Registered(RegisterBrokerAnswer(), is_accepted=False)
-        if holder is None and len(wrapper.topic_config_table) == 1:
+        is_increment = len(wrapper.topic_config_table) == 1
+        if holder is None and is_increment:
             broker = f"{header.broker_name}[{header.broker_id}] at {header.broker_addr}"
             remark = f"register broker failed: {broker} must register all its topics before a single one"
             raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
@@ -130,7 +131,7 @@ class RouteTable:
         is_changed = holder is None or before is None or before.version != version
         changed_topics = 0
         if _speaks_for_topics(group, header):
-            changed_topics = self._merge(group, registration, is_changed, delete_unlisted)
+            changed_topics = self._merge(group, registration, is_changed, delete_unlisted and not is_increment)
         self._live[address] = _live(registration, now)
         displaced = holder if holder != address else None
         return Registered(self._master_of(group, header), True, before is None, changed_topics, displaced)

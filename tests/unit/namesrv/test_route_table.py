@@ -118,6 +118,12 @@ def test_a_topic_that_is_no_longer_listed_goes_when_asked_for() -> None:
     assert queues(table, "T") == {"broker-a": 4, "broker-b": 4}
 
 
+def test_a_single_topic_is_an_increment_and_drops_no_other() -> None:
+    table = table_with(registration())
+    table.register(registration({"V": 4}, counter=2), now=0, delete_unlisted=True)
+    assert [queues(table, topic) for topic in "TUV"] == [{"broker-a": 4}] * 3
+
+
 def test_two_groups_share_a_topic() -> None:
     table = table_with(registration(), registration({"T": 8, "W": 1}, broker_name="broker-b", broker_addr="b:1"))
     assert queues(table, "T") == {"broker-a": 4, "broker-b": 8}

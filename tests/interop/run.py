@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
-from rocket_interop import cluster, report
+from rocket_interop import cluster, report, stores
 from rocket_interop.clients import BUILD, BuildError, Client, all_clients
 from rocket_interop.judgement import Faults
 from rocket_interop.program import ProgramError
@@ -30,6 +30,7 @@ from rocket_interop.stage import Stage
 NAMESRV = "localhost:9876;localhost:9877"
 FIND_SECONDS = 10
 SCENARIO_SECONDS = 150
+STORE_SECONDS = 300
 AT_ONCE = 3
 LONGEST_FIRST = ("retry",)  # it waits more than it works
 SHOWN_FAULTS = 3
@@ -113,25 +114,55 @@ def choose(clients: list[Client], only: list[str]) -> list[tuple[Client, str]]:
     ]
 
 
+async def play_stores(
+    only: list[str], name: str, problem: tuple[Outcome, str] | None, console: Console
+) -> list[Result]:
+    """Our broker and Apache's in turn on one store: these start their own servers."""
+    results = []
+    for _, scenario in choose([stores.client()], only):
+        if problem is not None:
+            results.append(Result(stores.client().name, scenario, *problem))
+            continue
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(STORE_SECONDS):
+                faults = await stores.play(scenario, name)
+        except TimeoutError:
+            faults = [f"no end within {STORE_SECONDS} s"]
+        except (ProgramError, cluster.ClusterError, stores.ServerFailed) as error:
+            faults = [str(error)]
+        outcome = Outcome.FAILED if faults else Outcome.PASSED
+        reason = "; ".join(faults[:SHOWN_FAULTS])
+        results.append(Result(stores.client().name, scenario, outcome, reason, time.monotonic() - started))
+        console.print(f"{results[-1].client} {scenario}: {results[-1].cell()}", highlight=False)
+    return results
+
+
 async def run_suite(arguments: argparse.Namespace, console: Console) -> list[Result]:
     clients = all_clients()
     wanted = choose(clients, arguments.only)
     # Whoever plays "mixed" needs all the others.
     needed = clients if any(scenario == "mixed" for _, scenario in wanted) else [client for client, _ in wanted]
+    if choose([stores.client()], arguments.only):
+        needed = [*needed, stores.client()]
     usable, problems = await prepare(list(dict.fromkeys(needed)), console)
     if arguments.build_only:
         return [Result(name, "build", *problem) for name, problem in problems.items()]
+    name = f"{int(time.time()):x}"
     async with AsyncExitStack() as stack:
-        if arguments.up:
+        if not wanted:
+            pass
+        elif arguments.up:
             await stack.enter_async_context(cluster.started(arguments.up, arguments.namesrv))
         else:
             await cluster.wait_ready(arguments.namesrv, FIND_SECONDS)
-        run = Run(arguments.namesrv, f"{int(time.time()):x}", usable)
+        run = Run(arguments.namesrv, name, usable)
         played = await play_all(run, [pair for pair in wanted if pair[0] in usable], console)
     unplayed = [
         Result(client.name, scenario, *problems[client.name]) for client, scenario in wanted if client.name in problems
     ]
-    return played + unplayed
+    played_stores = await play_stores(arguments.only, name, problems.get(stores.client().name), console)
+    return played + unplayed + played_stores
 
 
 def main() -> int:
@@ -150,7 +181,7 @@ def main() -> int:
     arguments = parser.parse_args()
     # Reasons are sentences: without a terminal the table is made wide enough for them.
     console = Console(width=None if sys.stdout.isatty() else 160)
-    if not choose(all_clients(), arguments.only):
+    if not choose([*all_clients(), stores.client()], arguments.only):
         parser.error(f"--only {' '.join(arguments.only)} names no client or scenario")
     try:
         results = asyncio.run(run_suite(arguments, console))

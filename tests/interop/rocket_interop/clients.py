@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Protocol
 
 SUITE = Path(__file__).resolve().parent.parent
-BUILD = SUITE.parent.parent / ".build" / "interop"
+PROJECT = SUITE.parent.parent
+BUILD = PROJECT / ".build" / "interop"
 HOME = BUILD / "home"
 
 BUILD_SECONDS = 300
@@ -79,7 +80,7 @@ class JavaBuild:
             return
         project = ("-f", str(SUITE / "java" / "pom.xml"))
         properties = (f"-Drocketmq.version={self.version}", f"-Dinterop.build={self._folder}")
-        await _run(["mvn", "-q", "-B", *project, *properties, "compile"])
+        await run_tool(["mvn", "-q", "-B", *project, *properties, "compile"])
         _mark_fresh(self._folder, SUITE / "java")
 
     def command(self, options: Sequence[str]) -> list[str]:
@@ -100,7 +101,7 @@ class GoBuild:
 
     async def make(self) -> None:
         # Go's own cache knows best what is to be built anew.
-        await _run(["go", "build", "-o", str(self._binary), "."], SUITE / "go")
+        await run_tool(["go", "build", "-o", str(self._binary), "."], SUITE / "go")
 
     def command(self, options: Sequence[str]) -> list[str]:
         return [str(self._binary), *options]
@@ -120,10 +121,10 @@ class CppBuild:
     async def make(self) -> None:
         if _is_fresh(self._folder, SUITE / "cpp"):
             return
-        await _run([sys.executable, "-m", "venv", "--clear", str(self._folder)])
+        await run_tool([sys.executable, "-m", "venv", "--clear", str(self._folder)])
         python = str(self._folder / "bin" / "python")
-        await _run([python, "-m", "pip", "-q", "install", "-r", str(SUITE / "cpp" / "requirements.txt")])
-        await _run([python, "-c", "import rocketmq.client"])
+        await run_tool([python, "-m", "pip", "-q", "install", "-r", str(SUITE / "cpp" / "requirements.txt")])
+        await run_tool([python, "-c", "import rocketmq.client"])
         _mark_fresh(self._folder, SUITE / "cpp")
 
     def command(self, options: Sequence[str]) -> list[str]:
@@ -158,7 +159,8 @@ def _missing(*tools: str, toolchain: str) -> str | None:
     return f"{toolchain} ({', '.join(absent)} not found)" if absent else None
 
 
-async def _run(command: Sequence[str], folder: Path | None = None) -> None:
+async def run_tool(command: Sequence[str], folder: Path | None = None) -> None:
+    """Runs a command of a toolchain to its end. Raises BuildError with its first lines."""
     process = await asyncio.create_subprocess_exec(
         *command,
         cwd=folder,

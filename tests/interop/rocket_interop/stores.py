@@ -1,0 +1,167 @@
+"""One store directory, opened by our broker and by Apache's in turn: each finds and goes on with what the other left.
+
+Apache's client sends and consumes before each change of the broker; afterwards it must find every message at its place,
+go on where its group was, and send more. Whose broker begins is the row's name; it is stopped in order, or killed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from rocket_interop import judgement
+from rocket_interop.clients import BUILD, PROJECT, BuildError, Client, JavaBuild, run_tool
+from rocket_interop.judgement import Faults, Message, Sent
+from rocket_interop.stage import Stage
+
+from rocket_broker.store.tools.findings import Verdict
+from rocket_broker.store.tools.verify import verify
+from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper
+
+sys.path.insert(0, str(PROJECT / "tests" / "support"))  # the servers of the tests, ours and Apache's
+
+from rocket_testing.apache import ApacheServers  # found by the line above
+from rocket_testing.cluster import Broker, Cluster, Maker, OurServers, started  # as above
+from rocket_testing.process import ServerFailed  # as above
+
+__all__ = ["SCENARIOS", "ServerFailed", "client", "play"]
+
+VERSION = "5.5.0"
+JARS = BUILD / f"apache-{VERSION}"
+
+#: A Java broker on a busy machine, on a store that it has to recover.
+_START_SECONDS = 90.0
+
+#: Apache's broker saves offsets for the first time ten seconds after its start.
+_SAVE_SECONDS = 20.0
+
+#: Small, so that every kind of file rolls over; the same for both brokers, since a store's files have one size.
+_FILES = {
+    "mappedFileSizeCommitLog": "65536",
+    "mappedFileSizeConsumeQueue": "400",
+    "maxHashSlotNum": "100",
+    "maxIndexNum": "400",
+    "timerWheelEnable": "false",
+    "flushConsumerOffsetInterval": "500",
+}
+SCENARIOS = {
+    f"store-{first}-{how}": (first, how == "killed") for first in ("ours", "apache") for how in ("stopped", "killed")
+}
+
+
+def client() -> Client:
+    """The row's client: Apache's, of the broker's version."""
+    return Client(f"apache-broker-{VERSION}", JavaBuild(VERSION), tuple(SCENARIOS))
+
+
+async def fetch() -> None:
+    """Puts the jars of Apache's broker into JARS, once. Raises BuildError."""
+    if not JARS.exists():
+        partial = JARS.with_suffix(".partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        pom = ("-f", str(PROJECT / "benchmarks" / "apache" / "pom.xml"), f"-Drocketmq.version={VERSION}")
+        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={partial}", "-DincludeScope=runtime")
+        await run_tool(["mvn", "-q", "-B", *pom, *goal])
+        partial.rename(JARS)
+
+
+@dataclass(frozen=True)
+class _Turn:
+    """One broker's time with the store."""
+
+    maker: Maker
+    number: int
+    is_killed: bool = False
+
+
+async def play(scenario: str, run_name: str) -> Faults:
+    """Three turns: one broker, the other, and the first again."""
+    first, is_killed = SCENARIOS[scenario]
+    try:
+        await fetch()
+    except BuildError as error:
+        return [str(error)]
+    makers: list[Maker] = [OurServers(), ApacheServers(JARS)]
+    if first == "apache":
+        makers.reverse()
+    turns = [_Turn(makers[0], 0, is_killed), _Turn(makers[1], 1, is_killed), _Turn(makers[0], 2)]
+    with tempfile.TemporaryDirectory(prefix="rocketcluster-stores-") as folder, Cluster(Path(folder)) as cluster:
+        await asyncio.to_thread(cluster.add_namesrv)
+        stage = Stage(client(), [], scenario, cluster.namesrv, run_name, BUILD / "logs")
+        try:
+            return await _play(stage, turns, Path(folder) / "store", cluster)
+        finally:
+            await stage.clear()
+
+
+async def _play(stage: Stage, turns: Sequence[_Turn], store: Path, cluster: Cluster) -> Faults:
+    faults: Faults = []
+    asked: list[Message] = []
+    sent: list[Sent] = []
+    for turn in turns:
+        broker = await asyncio.to_thread(_broker, turn, store, cluster)
+        new = _messages(stage, turn.number)
+        for mode, part in (("sync", new[:-8]), ("batch", new[-8:])):
+            producer = await stage.send(part, mode)
+            faults += judgement.all_accepted(part, producer.sent, producer.failed)
+            sent += producer.sent
+        asked += new
+        faults += await _read(stage, f"group-{turn.number}", asked, sent)
+        faults += await _read(stage, "group", new, sent)
+        await _offsets_saved(store, f"{stage.topic}@{stage.group}-group", len(asked))
+        await asyncio.to_thread(broker.kill if turn.is_killed else broker.stop)
+        report = verify(store).report
+        if report.verdict is Verdict.DAMAGED:
+            faults.append(f"after turn {turn.number} the store is damaged: {report.findings}")
+    return faults
+
+
+def _messages(stage: Stage, turn: int) -> list[Message]:
+    """Enough for several files of each kind: with tags, some delayed, some not ASCII, and eight for a batch."""
+    plain = [
+        replace(m, tag=f"Tag{i % 3}", body=m.body + "." * 300) for i, m in enumerate(stage.messages(90, f"t{turn}"))
+    ]
+    plain[3] = replace(plain[3], body="你好, RocketMQ: ünïcödé")
+    plain[4] = replace(plain[4], delay_level=1)
+    return plain + [replace(m, tag="") for m in stage.messages(8, f"batch{turn}")]
+
+
+async def _read(stage: Stage, group: str, wanted: Sequence[Message], sent: Sequence[Sent]) -> Faults:
+    """What a group has not had yet is `wanted`, each once and where its producer was told that it is."""
+    consumer = await stage.consumer(group=f"{stage.group}-{group}")
+    await stage.arrival(wanted, consumer)
+    await consumer.stop()
+    here = {message.key for message in wanted if not message.delay_level}  # delayed ones are stored twice
+    faults = judgement.each_once(wanted, consumer.received)
+    faults += judgement.same_position([s for s in sent if s.key in here], consumer.received)
+    return [f"{group}: {fault}" for fault in faults]
+
+
+async def _offsets_saved(store: Path, key: str, messages: int) -> None:
+    """Waits until the broker has saved what a group has consumed, since a kill before that repeats it. TimeoutError."""
+    file = store / "config" / "consumerOffset.json"
+    async with asyncio.timeout(_SAVE_SECONDS):
+        while True:
+            content = file.read_bytes() if file.exists() else b"{}"
+            offsets = ConsumerOffsetSerializeWrapper.decode(content).offset_table.get(key, {})
+            if sum(offsets.values()) == messages:
+                return
+            await asyncio.sleep(0.2)
+
+
+def _broker(turn: _Turn, store: Path, cluster: Cluster) -> Broker:
+    """The turn's broker, started on the store; the cluster ends it at the latest."""
+    properties = _FILES | {
+        "storePathRootDir": str(store),
+        "storePathCommitLog": str(store / "commitlog"),
+        "brokerName": "broker-a",
+    }
+    broker = turn.maker.broker(store.parent, cluster.namesrv, **properties)
+    broker.patience = _START_SECONDS
+    cluster.brokers.append(broker)
+    return started(broker)

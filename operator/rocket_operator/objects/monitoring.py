@@ -59,6 +59,8 @@ def _about_brokers(cluster: Cluster) -> Iterator[Rule]:
     behind = f"max by (pod) (rocketmq_slave_behind_bytes{pods})"
     before = f"max by (pod) (rocketmq_slave_behind_bytes{pods} offset 5m)"
     follows = f"max by (pod) (rocketmq_master_connected{slaves})"
+    known = f"sum by (pod) (rocketmq_namesrv_brokers{pods})"
+    nobody = f"sum by (pod) (0 * rocketmq_namesrv_connections{pods})"  # who knows no broker tells no number
     yield _alert(
         "RocketConsumerLag", f"{lag} > {limits.consumer_lag_messages}", "10m", "warning",
         "{{ $labels.consumer_group }} is {{ $value | humanize }} messages behind in {{ $labels.topic }} of "
@@ -80,6 +82,10 @@ def _about_brokers(cluster: Cluster) -> Iterator[Rule]:
     yield _alert(
         "RocketSlaveDisconnected", f"{follows} == 0", "10m", "warning",
         "{{ $labels.pod }} does not follow its master: it has none of the new messages",
+    )  # fmt: skip
+    yield _alert(
+        "RocketRouteMissing", f"({known} or {nobody}) < scalar(max({known}))", "5m", "warning",
+        "the name server {{ $labels.pod }} knows {{ $value }} brokers, which is fewer than another one knows",
     )  # fmt: skip
 
 

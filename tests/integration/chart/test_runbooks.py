@@ -121,7 +121,7 @@ def volume(kubernetes: Kubernetes, name: str, claim: str) -> None:
 
 def run(kubernetes: Kubernetes, lines: list[str], **settings: str) -> None:
     """As if pasted, after the page's settings and these. Raises CommandFailed with the first line that fails."""
-    first = [line for line in SETTINGS if not line.startswith("PV=")]
+    first = [line for line in SETTINGS if line not in KUBECTL]
     changed = [f"{name}={value}" for name, value in settings.items()]
     said = kubernetes.run("bash", "-euc", "exec 2>&1\n" + "\n".join([*first, *changed, *lines]))
     if "unknown field" in said:  # kubectl patch only warns of it

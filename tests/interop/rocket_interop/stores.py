@@ -10,6 +10,7 @@ import asyncio
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,7 +22,7 @@ from rocket_interop.stage import Stage
 
 from rocket_broker.store.tools.findings import Verdict
 from rocket_broker.store.tools.verify import verify
-from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper
+from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
 
 sys.path.insert(0, str(PROJECT / "tests" / "support"))  # the servers of the tests, ours and Apache's
 
@@ -40,6 +41,9 @@ _START_SECONDS = 90.0
 #: Apache's broker saves offsets for the first time ten seconds after its start.
 _SAVE_SECONDS = 20.0
 
+#: Of the one delayed message of each turn: the first level, one second.
+_LEVEL = 1
+
 #: Small, so that every kind of file rolls over; the same for both brokers, since a store's files have one size.
 _FILES = {
     "mappedFileSizeCommitLog": "65536",
@@ -48,6 +52,7 @@ _FILES = {
     "maxIndexNum": "400",
     "timerWheelEnable": "false",
     "flushConsumerOffsetInterval": "500",
+    "flushDelayOffsetInterval": "500",
 }
 SCENARIOS = {
     f"store-{first}-{how}": (first, how == "killed") for first in ("ours", "apache") for how in ("stopped", "killed")
@@ -113,7 +118,7 @@ async def _play(stage: Stage, turns: Sequence[_Turn], store: Path, cluster: Clus
         asked += new
         faults += await _read(stage, f"group-{turn.number}", asked, sent)
         faults += await _read(stage, "group", new, sent)
-        await _offsets_saved(store, f"{stage.topic}@{stage.group}-group", len(asked))
+        faults += await _saved(store, f"{stage.topic}@{stage.group}-group", len(asked), turn.number + 1)
         await asyncio.to_thread(broker.kill if turn.is_killed else broker.stop)
         report = verify(store).report
         if report.verdict is Verdict.DAMAGED:
@@ -127,7 +132,7 @@ def _messages(stage: Stage, turn: int) -> list[Message]:
         replace(m, tag=f"Tag{i % 3}", body=m.body + "." * 300) for i, m in enumerate(stage.messages(90, f"t{turn}"))
     ]
     plain[3] = replace(plain[3], body="你好, RocketMQ: ünïcödé")
-    plain[4] = replace(plain[4], delay_level=1)
+    plain[4] = replace(plain[4], delay_level=_LEVEL)
     return plain + [replace(m, tag="") for m in stage.messages(8, f"batch{turn}")]
 
 
@@ -142,16 +147,26 @@ async def _read(stage: Stage, group: str, wanted: Sequence[Message], sent: Seque
     return [f"{group}: {fault}" for fault in faults]
 
 
-async def _offsets_saved(store: Path, key: str, messages: int) -> None:
-    """Waits until the broker has saved what a group has consumed, since a kill before that repeats it. TimeoutError."""
-    file = store / "config" / "consumerOffset.json"
-    async with asyncio.timeout(_SAVE_SECONDS):
-        while True:
-            content = file.read_bytes() if file.exists() else b"{}"
-            offsets = ConsumerOffsetSerializeWrapper.decode(content).offset_table.get(key, {})
-            if sum(offsets.values()) == messages:
-                return
-            await asyncio.sleep(0.2)
+async def _saved(store: Path, key: str, messages: int, delayed: int) -> Faults:
+    """Waits until it is saved what a group has consumed and the broker delivered: a kill before that repeats it."""
+    consumed: dict[int, int] = {}
+    delivered: dict[int, int] = {}
+    deadline = time.monotonic() + _SAVE_SECONDS
+    while time.monotonic() < deadline:
+        table = ConsumerOffsetSerializeWrapper.decode(_content(store / "config" / "consumerOffset.json"))
+        consumed = table.offset_table.get(key, {})
+        delivered = DelayOffsetSerializeWrapper.decode(_content(store / "config" / "delayOffset.json")).offset_table
+        if sum(consumed.values()) == messages and delivered.get(_LEVEL) == delayed:
+            return []
+        await asyncio.sleep(0.2)
+    wanted = f"{messages} messages consumed, {delayed} delivered of level {_LEVEL}"
+    return [
+        f"after {_SAVE_SECONDS:g} s saved are {consumed} for {key} and {delivered} for the delay levels, not {wanted}"
+    ]
+
+
+def _content(file: Path) -> bytes:
+    return file.read_bytes() if file.exists() else b"{}"
 
 
 def _broker(turn: _Turn, store: Path, cluster: Cluster) -> Broker:

@@ -41,17 +41,24 @@ class Acknowledgement:
         self._replicas = replicas
         self._topics = topics
 
-    def wait(self, position: int) -> Awaitable[ResponseCode] | None:
-        """None when the log up to `position` may be acknowledged now; else awaits, and gives the status to answer."""
+    @property
+    def is_needed(self) -> bool:
+        """Whether a stored message waits for anything; else it may be acknowledged now."""
+        settings = self._config.settings
+        return (
+            settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
+            or settings.broker_role is BrokerRole.SYNC_MASTER
+            or self._topics.pending is not None
+        )
+
+    def wait(self, position: int) -> Awaitable[ResponseCode]:
+        """What the log up to `position` must wait for by the settings of this moment; gives the status to answer."""
         settings = self._config.settings
         to_disk = settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
         slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
+        waiting = self._wait(position, to_disk, slaves)
         topics = self._topics.pending
-        if not to_disk and slaves <= 0 and topics is None:
-            return None
-        if topics is None:
-            return self._wait(position, to_disk, slaves)
-        return self._wait_with_topics(topics, self._wait(position, to_disk, slaves))
+        return waiting if topics is None else self._wait_with_topics(topics, waiting)
 
     async def _wait_with_topics(
         self, topics: asyncio.Future[None], waiting: Coroutine[None, None, ResponseCode]

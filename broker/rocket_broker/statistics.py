@@ -52,11 +52,11 @@ class Statistics:
         count.messages += 1
         count.size += size
 
-    def put_took(self, seconds: float) -> None:
-        """Storing one message took so long."""
-        self.put_buckets[bisect_left(PUT_BUCKETS, seconds)] += 1
-        self.put_seconds += seconds
-        if seconds > self.put_seconds_max:
+    def put_took(self, seconds: float, messages: int = 1) -> None:
+        """Storing so many messages, together, took so long."""
+        self.put_buckets[bisect_left(PUT_BUCKETS, seconds)] += messages
+        self.put_seconds += seconds * messages
+        if messages and seconds > self.put_seconds_max:
             self.put_seconds_max = seconds
 
     def delivered(self, topic: str, group: str, messages: int, size: int) -> None:

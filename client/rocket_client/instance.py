@@ -15,8 +15,7 @@ from rocket_client.errors import BrokerError, ClientClosed, NoAnswer
 from rocket_client.nameservers import NameServers, parse_addresses
 from rocket_client.routes import Route, RouteTable
 from rocket_net.client import Client
-from rocket_net.connection import code_name
-from rocket_net.dispatch import Table
+from rocket_net.dispatch import Table, code_name
 from rocket_net.errors import ConnectFailed, TransportError
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command

@@ -15,7 +15,7 @@ from typing import Final, TypeVar
 
 from rocket_client.errors import BrokerError, InvalidMessage, NoNameServer
 from rocket_net.client import Client, split_address
-from rocket_net.connection import code_name
+from rocket_net.dispatch import code_name
 from rocket_net.errors import ConnectFailed, TransportError
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command

@@ -1,7 +1,8 @@
 """One TCP connection, seen from either end: both sides send requests and answers over it (protocol section 2.4).
 
 The fast path has no task: `data_received` cuts frames, looks each request's code up in the table, calls the function,
-and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one.
+and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one. Requests that the
+table wants together are gathered and answered when another one comes, or at the end of the turn.
 
 Back-pressure: a peer that does not read its answers is not read from, and what it already sent is not carried out
 until it reads; a peer with too many requests under way is answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close
@@ -13,23 +14,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from itertools import chain
-from typing import Final, cast
+from typing import Any, Final, TypeVar, cast
 
-from rocket_net.dispatch import Reply, Table
+from rocket_net.dispatch import Answered, Answers, Reply, Table, Together, code_name, failure
 from rocket_net.errors import ConnectionLost, RequestTimeout
 from rocket_net.limits import Limits
 from rocket_wire import frame
-from rocket_wire.codes import V5_3_1, RequestCode, ResponseCode
+from rocket_wire.codes import V5_3_1, ResponseCode
 from rocket_wire.command import ANSWER, ONEWAY, Command
-from rocket_wire.errors import ProtocolError, RequestError
+from rocket_wire.errors import ProtocolError
 from rocket_wire.frame import FrameBuffer, SerializeType
 
 log = logging.getLogger("rocket.net")
 
+T = TypeVar("T")
+
 #: What is written in one turn leaves in one piece, unless it is larger than this.
 _FLUSH_BYTES: Final = 256 * 1024
+
+#: So many requests at most are answered together: a peer that does not read is noticed after so many answers.
+_MOST_TOGETHER: Final = 128
 
 #: What a handler returns that need not be awaited.
 _ANSWERED: Final = (Command, bytes)
@@ -70,7 +76,10 @@ class Connection(asyncio.Protocol):
         self._corked = False
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
-        self._waiting: set[asyncio.Future[Reply]] = set()
+        self._waiting: set[asyncio.Future[Any]] = set()
+        #: Requests of this turn that are to be answered together, and by whom.
+        self._gathered: list[Command] = []
+        self._together: Together | None = None
         self._opaque = 0
         self._transport: asyncio.Transport | None = None
 
@@ -140,45 +149,76 @@ class Connection(asyncio.Protocol):
                     self._held = commands  # their answers would only add to what the peer does not read
                     break
         except ProtocolError as error:
+            self._carry_out()
             log.warning("connection %s closed: %s", self.peer, error)
             self.close()
         finally:
+            self._carry_out()
             self._corked = False
         self._flush()
 
     def _dispatch(self, request: Command) -> None:
+        handler = self._table.get(request.code)
+        gathered = len(self._gathered)
+        if gathered and (
+            handler is not self._together
+            or gathered >= _MOST_TOGETHER
+            or gathered + self.in_flight >= self._limits.max_in_flight
+        ):
+            self._carry_out()
         if self.draining and request.version > V5_3_1:
             return self._answer(request, request.refuse(ResponseCode.GO_AWAY, "please go away"))
-        handler = self._table.get(request.code)
         if handler is None:
             remark = f"request type {request.code} not supported"
             return self._answer(request, request.refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark))
         if self.in_flight >= self._limits.max_in_flight:
             remark = f"[OVERLOAD] {self.in_flight} requests of this connection are under way"
             return self._answer(request, request.refuse(ResponseCode.SYSTEM_BUSY, remark))
+        if isinstance(handler, Together):
+            self._together = handler
+            return self._gathered.append(request)
         try:
             result = handler(request, self)
         except Exception as error:
-            return self._answer(request, self._failure(request, error))
+            return self._answer(request, failure(request, error, self.peer))
         if result is None or isinstance(result, _ANSWERED):
             return self._answer(request, result)
-        return self._await_answer(request, result)
+        return self._await_answers((request,), result, lambda reply: [(request, reply)])
 
-    def _await_answer(self, request: Command, result: Awaitable[Reply]) -> None:
-        self.in_flight += 1
+    def _carry_out(self) -> None:
+        """Answers the requests that came one behind the other and are answered together."""
+        if not self._gathered or self._together is None:
+            return
+        requests, self._gathered = self._gathered, []
+        try:
+            answers = self._together.answer(requests, self)
+        except Exception as error:
+            answers = Answers([(request, failure(request, error, self.peer)) for request in requests])
+        for request, reply in answers.now:
+            self._answer(request, reply)
+        if answers.later is not None:
+            self._await_answers(answers.waiting, answers.later, list)
+
+    def _await_answers(
+        self, requests: Sequence[Command], result: Awaitable[T], answers_of: Callable[[T], list[Answered]]
+    ) -> None:
+        self.in_flight += len(requests)
         waiting = asyncio.ensure_future(result)
         self._waiting.add(waiting)
 
-        def done(future: asyncio.Future[Reply]) -> None:
-            self.in_flight -= 1
+        def done(future: asyncio.Future[T]) -> None:
+            self.in_flight -= len(requests)
             self._waiting.discard(future)
+            answers: list[Answered]
             if future.cancelled():
-                reply: Reply = request.refuse(ResponseCode.SYSTEM_ERROR, "the broker gave this request up")
+                remark = "the broker gave this request up"
+                answers = [(request, request.refuse(ResponseCode.SYSTEM_ERROR, remark)) for request in requests]
             elif (error := future.exception()) is not None:
-                reply = self._failure(request, error)
+                answers = [(request, failure(request, error, self.peer)) for request in requests]
             else:
-                reply = future.result()
-            self._answer(request, reply)
+                answers = answers_of(future.result())
+            for request, reply in answers:
+                self._answer(request, reply)
 
         waiting.add_done_callback(done)
 
@@ -193,14 +233,6 @@ class Connection(asyncio.Protocol):
                 refusal = request.refuse(ResponseCode.SYSTEM_ERROR, "the answer cannot be written")
                 reply = frame.encode(refusal, self._serialize)
         self._write(reply)
-
-    def _failure(self, request: Command, error: BaseException) -> Command:
-        if isinstance(error, RequestError):
-            return request.refuse(error.code, error.remark)
-        if isinstance(error, ProtocolError):
-            return request.refuse(ResponseCode.SYSTEM_ERROR, str(error))
-        log.error("request %s from %s failed", code_name(request.code), self.peer, exc_info=error)
-        return request.refuse(ResponseCode.SYSTEM_ERROR, f"{type(error).__name__}: {error}")
 
     # -- requests that we send ----------------------------------------------------------------------------------
 
@@ -305,11 +337,3 @@ def address_text(address: object) -> str:
         return str(address)
     host, port = address[0], address[1]
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-
-
-def code_name(code: int) -> str:
-    """A request code for people: its name where it has one."""
-    try:
-        return RequestCode(code).name
-    except ValueError:
-        return f"code {code}"

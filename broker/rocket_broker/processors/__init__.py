@@ -8,7 +8,7 @@ from typing import Any
 
 from rocket_broker.processors import admin, clients, groups, locks, offsets, pull, query, relay, send, send_back, topics
 from rocket_broker.state import Broker
-from rocket_net.dispatch import Table, on
+from rocket_net.dispatch import Table, on, together
 from rocket_wire.codes import RequestCode as Code
 from rocket_wire.headers import clients as client_headers
 from rocket_wire.headers import offsets as offset_headers
@@ -19,8 +19,6 @@ from rocket_wire.headers.header import Header
 
 #: Request code, the header it carries (None: its content is the body, or nothing), the function that answers.
 ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
-    (Code.SEND_MESSAGE, send_headers.SendMessage, send.send_message),
-    (Code.SEND_MESSAGE_V2, send_headers.SendMessageV2, send.send_message),
     (Code.SEND_BATCH_MESSAGE, send_headers.SendMessageV2, send.send_batch_message),
     (Code.CONSUMER_SEND_MSG_BACK, send_headers.ConsumerSendMsgBack, send_back.consumer_send_msg_back),
     (Code.PULL_MESSAGE, pull_headers.PullMessage, pull.pull_message),
@@ -76,13 +74,21 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_ALL_DELAY_OFFSET, None, admin.get_all_delay_offset),
 )
 
+#: The same where what came at once is answered together: the function gets [(header, request), ...].
+ROWS_TOGETHER: tuple[tuple[Code, type[Header], Callable[..., Any]], ...] = (
+    (Code.SEND_MESSAGE, send_headers.SendMessage, send.send_message),
+    (Code.SEND_MESSAGE_V2, send_headers.SendMessageV2, send.send_message),
+)
+
 #: What the fast listener (listenPort - 2) leaves to the normal one (protocol section 2.4).
 NOT_ON_FAST_PORT = frozenset({Code.PULL_MESSAGE, Code.LITE_PULL_MESSAGE})
 
 
 def table(broker: Broker) -> Table:
     """The handlers of one broker by request code."""
-    return {
+    one_by_one = {
         int(code): partial(function, broker) if header is None else on(header, partial(function, broker))
         for code, header, function in ROWS
     }
+    gathered = {int(code): together(header, partial(function, broker)) for code, header, function in ROWS_TOGETHER}
+    return one_by_one | gathered

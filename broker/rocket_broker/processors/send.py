@@ -1,13 +1,13 @@
 """SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE: a message's way into the store (protocol section 3.8).
 
-The common case (a plain message to a known topic, asynchronous flush) builds one record, appends it and answers, all
-in one call without a task, a dictionary of properties or a second copy of the body.
+Messages that came at once are stored in one write and share the wait for disk and slaves. The common case (a plain
+message to a known topic, asynchronous flush) has no task, no dictionary of properties and no second copy of the body.
 """
 
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Sequence
 from typing import Final
 
 from rocket_broker.processors.hosts import host_bytes
@@ -18,7 +18,7 @@ from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import Outgoing, Put
 from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name
 from rocket_net.connection import Connection
-from rocket_net.dispatch import Answer, Reply
+from rocket_net.dispatch import Answer, Answered, Answers, Reply, failure
 from rocket_wire import message_id, record
 from rocket_wire.bodies.topics import TopicConfig
 from rocket_wire.codes import ResponseCode
@@ -33,42 +33,86 @@ _REMARKS: Final = {
 }
 
 
-def send_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
-    """Stores one message; answers with its id and offset, now or when it is durable enough."""
+#: A request, its properties, the queue that its answer names, and where its message is.
+_Stored = tuple[Command, str, int, Put]
+
+
+def send_message(broker: Broker, sends: Sequence[tuple[SendMessage, Command]], connection: Connection) -> Answers:
+    """Stores messages in one write; each is answered with its id and offset, now or when it is durable enough."""
     began = broker.now()
-    config = _writable_topic(broker, header, connection)
-    queue_id = _queue_id(config, header.queue_id)
-    _check_body(broker.config.settings, request.body)
+    answered: list[Answered] = []
+    sent: list[tuple[Command, str, int]] = []
+    messages: list[Outgoing] = []
+    born_host = host_bytes(connection.peer)
+    for header, request in sends:
+        try:
+            queue_id = _queue_id(_writable_topic(broker, header, connection), header.queue_id)
+            messages.append(_outgoing(broker, header, request.body, queue_id, born_host))
+            sent.append((request, header.properties or "", queue_id))
+        except Exception as error:
+            answered.append((request, failure(request, error, connection.peer)))
+    stored: list[_Stored] = []
+    for (request, text, queue_id), put in zip(sent, append_each(broker, messages), strict=True):
+        if isinstance(put, RequestError):
+            answered.append((request, request.refuse(put.code, put.remark)))
+        else:
+            stored.append((request, text, queue_id, put))
+    durable: list[_Stored] = []
+    if broker.acknowledgement.is_needed:
+        durable = [found for found in stored if not does_not_wait(found[1])]
+        stored = [found for found in stored if does_not_wait(found[1])]
+    broker.statistics.put_took(broker.now() - began, len(stored))
+    answered += _successes(broker, stored)
+    if not durable:
+        return Answers(answered)
+    waiting = broker.acknowledgement.wait(durable[-1][3].end)
+    return Answers(answered, [request for request, *_ in durable], _when(broker, began, waiting, durable))
+
+
+def _successes(broker: Broker, stored: Sequence[_Stored]) -> list[Answered]:
+    encode = broker.stamp.answers.encode
+    return [
+        (request, None if request.flag & ONEWAY else encode(request.opaque, put.position, queue_id, put.queue_offset))
+        for request, _, queue_id, put in stored
+    ]
+
+
+async def _when(
+    broker: Broker, began: float, waiting: Awaitable[ResponseCode], stored: Sequence[_Stored]
+) -> list[Answered]:
+    status = await waiting
+    broker.statistics.put_took(broker.now() - began, len(stored))
+    if status is ResponseCode.SUCCESS:
+        return _successes(broker, stored)
+    replies: list[Answered] = []
+    for request, _, queue_id, put in stored:
+        msg_id = message_id.offset_message_id(broker.store_host, put.position)
+        replies.append((request, _with_status(request, _answer(broker, msg_id, queue_id, put), status)))
+    return replies
+
+
+def _outgoing(broker: Broker, header: SendMessage, body: bytes, queue_id: int, born_host: bytes) -> Outgoing:
+    """The message as it is stored. Raises RequestError."""
+    _check_body(broker.config.settings, body)
     text = header.properties or ""
-    topic, stored_in = header.topic, queue_id
+    topic = header.topic
     if _is_special(topic, text):
         target = rerouted(broker, header, Target(topic, queue_id, text))
-        topic, stored_in, content = target.topic, target.queue_id, target.properties
+        topic, queue_id, content = target.topic, target.queue_id, target.properties
     else:
         content = _stored_properties(broker, text)
-    put = append(
-        broker,
-        Outgoing(
-            topic=topic,
-            queue_id=stored_in,
-            body=request.body,
-            properties=_encoded(content),
-            sys_flag=header.sys_flag,
-            flag=header.flag,
-            born_timestamp=header.born_timestamp,
-            born_host=host_bytes(connection.peer),
-            store_host=broker.store_host,
-            reconsume_times=header.reconsume_times or 0,
-        ),
+    return Outgoing(
+        topic=topic,
+        queue_id=queue_id,
+        body=body,
+        properties=_encoded(content),
+        sys_flag=header.sys_flag,
+        flag=header.flag,
+        born_timestamp=header.born_timestamp,
+        born_host=born_host,
+        store_host=broker.store_host,
+        reconsume_times=header.reconsume_times or 0,
     )
-    if not does_not_wait(text):
-        waiting = broker.acknowledgement.wait(put.position + put.size)
-        if waiting is not None:
-            return _when(broker, waiting, request, _answer(broker, put.position, queue_id, put.queue_offset))
-    broker.statistics.put_took(broker.now() - began)
-    if request.flag & ONEWAY:
-        return None
-    return broker.stamp.answers.encode(request.opaque, put.position, queue_id, put.queue_offset)
 
 
 def send_batch_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
@@ -104,23 +148,55 @@ def send_batch_message(broker: Broker, header: SendMessage, request: Command, co
         ],
     )
     ids = ",".join(message_id.offset_message_id(broker.store_host, put.position) for put in puts)
-    answer = SendMessageAnswer(
-        msg_id=ids, queue_id=queue_id, queue_offset=puts[0].queue_offset, region=settings.region_id,
+    answer = _answer(broker, ids, queue_id, puts[0])
+    if not broker.acknowledgement.is_needed:
+        return request.reply(answer)
+    waiting = broker.acknowledgement.wait(puts[-1].end)
+
+    async def when_durable() -> Reply:
+        return _with_status(request, answer, await waiting)
+
+    return when_durable()
+
+
+def _with_status(request: Command, answer: SendMessageAnswer, status: ResponseCode) -> Command:
+    reply = request.reply(answer)
+    reply.code = status
+    reply.remark = _REMARKS.get(status)
+    return reply
+
+
+def _answer(broker: Broker, msg_id: str, queue_id: int, put: Put) -> SendMessageAnswer:
+    settings = broker.config.settings
+    return SendMessageAnswer(
+        msg_id=msg_id,
+        queue_id=queue_id,
+        queue_offset=put.queue_offset,
+        region=settings.region_id,
         trace_on=settings.trace_on,
-    )  # fmt: skip
-    waiting = broker.acknowledgement.wait(puts[-1].position + puts[-1].size)
-    return request.reply(answer) if waiting is None else _when(broker, waiting, request, answer)
+    )
 
 
 def append(broker: Broker, message: Outgoing) -> Put:
     """Stores a message, wakes who waits for it. Raises RequestError when the store cannot take it."""
-    try:
-        put = broker.store.put(message)
-    except StoreError as error:
-        broker.statistics.put_failures += 1
-        raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the message: {error}") from None
-    _appended(broker, message, put)
+    (put,) = append_each(broker, (message,))
+    if isinstance(put, RequestError):
+        raise put
     return put
+
+
+def append_each(broker: Broker, messages: Sequence[Outgoing]) -> list[Put | RequestError]:
+    """`append` of each in one write: where it is, or why the store cannot take it."""
+    results: list[Put | RequestError] = []
+    for message, put in zip(messages, broker.store.put_each(messages), strict=True):
+        if isinstance(put, StoreError):
+            broker.statistics.put_failures += 1
+            results.append(RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the message: {put}"))
+        else:
+            _appended(broker, message, put)
+            results.append(put)
+    broker.written()
+    return results
 
 
 def append_all(broker: Broker, messages: list[Outgoing]) -> list[Put]:
@@ -132,12 +208,12 @@ def append_all(broker: Broker, messages: list[Outgoing]) -> list[Put]:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the batch: {error}") from None
     for message, put in zip(messages, puts, strict=True):
         _appended(broker, message, put)
+    broker.written()
     return puts
 
 
 def _appended(broker: Broker, message: Outgoing, put: Put) -> None:
     broker.arrivals.notify(message.topic, message.queue_id, put.queue_offset, put.tags_code)
-    broker.written()
     broker.statistics.stored(message.topic, put.size)
     if message.topic == SCHEDULE_TOPIC:
         broker.delay_arrived(message.queue_id + 1)
@@ -224,25 +300,3 @@ def _encoded(content: str) -> bytes:
         remark = f"properties of {len(encoded)} bytes: {record.MAX_PROPERTIES_BYTES} are allowed"
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)
     return encoded
-
-
-async def _when(broker: Broker, waiting: Awaitable[ResponseCode], request: Command, answer: SendMessageAnswer) -> Reply:
-    began = broker.now()
-    status = await waiting
-    broker.statistics.put_took(broker.now() - began)
-    reply = request.reply(answer)
-    reply.code = status
-    if status != ResponseCode.SUCCESS:
-        reply.remark = _REMARKS[status]
-    return reply
-
-
-def _answer(broker: Broker, position: int, queue_id: int, queue_offset: int) -> SendMessageAnswer:
-    settings = broker.config.settings
-    return SendMessageAnswer(
-        msg_id=message_id.offset_message_id(broker.store_host, position),
-        queue_id=queue_id,
-        queue_offset=queue_offset,
-        region=settings.region_id,
-        trace_on=settings.trace_on,
-    )

@@ -38,9 +38,9 @@ def consumer_send_msg_back(
     if stored is None:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"look message by offset failed, {header.offset}")
     put = append(broker, _again(broker, header, group, record.decode(stored)))
-    waiting = broker.acknowledgement.wait(put.position + put.size)
-    if waiting is None:
+    if not broker.acknowledgement.is_needed:
         return request.reply()
+    waiting = broker.acknowledgement.wait(put.end)
 
     async def when_durable() -> Reply:
         await waiting

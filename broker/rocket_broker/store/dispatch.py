@@ -6,6 +6,7 @@ none in the index, as in Apache's broker.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -23,6 +24,9 @@ _DEFAULT_DELAY: Final = 1000
 #: Offsets that a queue may lack in its middle: more than that is damage, not loss.
 MAX_GAP: Final = 1_000_000
 
+#: A record that is in the log: its queue, where it is, its sysFlag and its properties.
+Dispatch = tuple[ConsumeQueue, Put, int, bytes]
+
 
 class Dispatcher:
     """Dispatches to one store's queues and index (None where it is switched off)."""
@@ -32,16 +36,24 @@ class Dispatcher:
         self.index = index
         self._delay_levels = delay_levels
 
-    def dispatch(self, queue: ConsumeQueue, put: Put, sys_flag: int, content: bytes) -> None:
-        """The record of `put`, with these properties, is in the log: from now on readers find it."""
-        if not sys_flag & NOT_QUEUED:
-            self.queues.append(queue, put)
-        self.add_to_index(queue, put, sys_flag, content)
+    def dispatch(self, records: Sequence[Dispatch]) -> None:
+        """These records are in the log: from now on readers find them."""
+        append = self.queues.append
+        for queue, put, sys_flag, _ in records:
+            if not sys_flag & NOT_QUEUED:
+                append(queue, put)
+        self.add_to_index(records)
 
-    def add_to_index(self, queue: ConsumeQueue, put: Put, sys_flag: int, content: bytes) -> None:
+    def add_to_index(self, records: Sequence[Dispatch]) -> None:
         """The index's half of `dispatch`."""
-        if self.index is not None and sys_flag & _TRANSACTION != _ROLLED_BACK:
-            self.index.add(put.position, put.store_timestamp, queue.topic, content)
+        if self.index is not None:
+            self.index.add(
+                [
+                    (put.position, put.store_timestamp, queue.topic, content)
+                    for queue, put, sys_flag, content in records
+                    if sys_flag & _TRANSACTION != _ROLLED_BACK
+                ]
+            )
 
     def dispatch_read(self, message: record.Message) -> Put:
         """The same for a record that came from a master. Raises ProtocolError for one that no queue can hold."""
@@ -50,7 +62,7 @@ class Dispatcher:
         if message.queue_id < 0 or message.queue_offset < 0 or gap > MAX_GAP:
             raise ProtocolError(f"queue {message.topic}/{message.queue_id} cannot go on at {message.queue_offset}")
         put = self.put_of(queue, message)
-        self.dispatch(queue, put, message.sys_flag, message.properties)
+        self.dispatch(((queue, put, message.sys_flag, message.properties),))
         return put
 
     def put_of(self, queue: ConsumeQueue, message: record.Message) -> Put:

@@ -23,7 +23,7 @@ from rocket_broker.store.index_file import IndexFile, Key, is_index_file
 from rocket_wire import properties
 from rocket_wire.hashing import MANY, MANY_BYTES, string_hash, unsigned_hashes, utf8_hash
 
-#: A put that finds so many waiting indexes them: often enough to stay short, seldom enough to be a batch.
+#: Who finds so many waiting indexes them: often enough to stay short, seldom enough to be a batch.
 BATCH: Final = 128
 _MAX_WAITING: Final = 1_000_000
 
@@ -54,17 +54,20 @@ class Index:
         """The position of the last record that is indexed, -1 if none is."""
         return self.files[-1].end_position if self.files else -1
 
-    def add(self, position: int, timestamp: int, topic: str, content: bytes) -> None:
-        """A record at `position` with these properties, to be indexed soon."""
-        self.pending.append((position, timestamp, topic, content))
-        waiting = len(self.pending)
-        if waiting >= BATCH and (not self.is_failing or waiting % BATCH == 0):
-            self.dispatch()
+    def add(self, records: Sequence[Pending]) -> None:
+        """Records (position, store time, topic, properties) that are to be indexed soon."""
+        before = len(self.pending)
+        self.pending += records
+        if len(self.pending) // BATCH > (before // BATCH if self.is_failing else 0):
+            self._dispatch(BATCH)
 
     def dispatch(self) -> None:
-        """Indexes what waits. Where the disk refuses, it goes on waiting."""
+        """Indexes all that waits. Where the disk refuses, it goes on waiting."""
+        self._dispatch(1)
+
+    def _dispatch(self, least: int) -> None:
         with self._lock:
-            while self.pending:
+            while len(self.pending) >= least:
                 if not self._taken:
                     batch = self.pending[:BATCH]
                     self._taken, self._keys = len(batch), keys_of(batch)

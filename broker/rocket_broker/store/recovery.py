@@ -204,7 +204,7 @@ class Recovery:
         if not message.sys_flag & NOT_QUEUED:
             requeue.enqueue(queue, put)
         if message.position > indexed:
-            self.dispatcher.add_to_index(queue, put, message.sys_flag, message.properties)
+            self.dispatcher.add_to_index(((queue, put, message.sys_flag, message.properties),))
 
     def _write_queues(self) -> None:
         try:

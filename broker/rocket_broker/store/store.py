@@ -1,7 +1,7 @@
 """The message store: append, then dispatch; read; recover (protocol section 4, design section 5).
 
 A put builds the record's bytes once and appends them to the commit log; only then the consume queue and the index
-learn of it, by `_dispatch`, which recovery and replication use too. What put() returned is in the kernel and survives
+learn of it, by `Dispatcher`, which recovery and replication use too. What put() returned is in the kernel and survives
 the process; what `flushed_position` covers survives the machine.
 
 Threads: one thread calls what changes the store (put, append_replica, delete_topic, trim). `flush`,
@@ -11,15 +11,14 @@ Threads: one thread calls what changes the store (put, append_replica, delete_to
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Sequence
 from itertools import islice
-from typing import Final
 
+from rocket_broker.store.append import Appender
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
+from rocket_broker.store.consume_queue import ConsumeQueues
 from rocket_broker.store.directory_lock import DirectoryLock
-from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
-from rocket_broker.store.encoding import encode, record_size, record_sys_flag
+from rocket_broker.store.dispatch import Dispatcher
 from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import make_folder, sync_file_system, sync_folder
 from rocket_broker.store.index import Index
@@ -31,13 +30,8 @@ from rocket_broker.store.replica import Replica
 from rocket_broker.store.retention import Cleaner
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
-from rocket_wire.errors import ProtocolError
 
 __all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
-
-
-#: A clock that is set back by this much or less does not put the log out of order; by more, it was wrong before.
-_CLOCK_STEP_MS: Final = 10_000
 
 
 class MessageStore:
@@ -56,8 +50,7 @@ class MessageStore:
         )
         self._dispatcher = Dispatcher(self._queues, self._index, settings.delay_levels)
         self._reader = Reader(self._log, self._queues, log)
-        self._by_topic = self._queues.by_topic
-        self._last_timestamp = 0
+        self._appender = Appender(self._log, self._dispatcher, now_ms)
         self._replica = Replica(self._log, self._dispatcher)
         self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
         self.cleaner = Cleaner(settings.retention, self._log, self._reader, self._checkpoint, log)
@@ -100,13 +93,13 @@ class MessageStore:
             self._logger.error("%s", refused("no room for the file that tells of an unclean stop", error))
         recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger, progress)
         recovery.run()
-        self._last_timestamp = recovery.timestamp
+        self._appender.timestamp = recovery.timestamp
         self._trimmed = self._log.first
         if not is_clean:  # who knows what names and which bytes of its files the last process had synced
             sync_file_system(self._settings.root)
             if self._log.folder.is_dir():
                 sync_file_system(self._log.folder)
-        self._keeper.flush(self._now_ms(), 0, self._last_timestamp)
+        self._keeper.flush(self._now_ms(), 0, recovery.timestamp)
         self._logger.info(
             "the store has positions %d to %d (last stop was %s)",
             self._log.first, self._log.end, "clean" if is_clean else "not clean",
@@ -128,56 +121,18 @@ class MessageStore:
 
     def put(self, message: Outgoing) -> Put:
         """Appends one message; when this returns, the kernel has it. Raises StoreFull and StoreError."""
-        queues = self._by_topic.get(message.topic)
-        queue = queues.get(message.queue_id) if queues is not None else None
-        if queue is None:
-            queue = self._new_queue(message)
-        sys_flag = record_sys_flag(message)
-        size = record_size(message, queue, sys_flag)
-        position = self._log.room(size)
-        put = self._place(message, queue, position, size, queue.max_offset)
-        self._log.append(encode(message, queue, put, sys_flag))
-        self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
-        self._log.dispatched = position + size
+        (put,) = self._appender.each((message,))
+        if isinstance(put, StoreError):
+            raise put
         return put
 
-    def put_many(self, messages: list[Outgoing]) -> list[Put]:
+    def put_each(self, messages: Sequence[Outgoing]) -> list[Put | StoreError]:
+        """`put` of each, in as few writes as can be: where it is, or why it is refused."""
+        return self._appender.each(messages)
+
+    def put_many(self, messages: Sequence[Outgoing]) -> list[Put]:
         """Appends all or none of `messages` in one write. Raises StoreFull and StoreError."""
-        placed = []
-        for message in messages:
-            queue = self._queues.get(message.topic, message.queue_id) or self._new_queue(message)
-            sys_flag = record_sys_flag(message)
-            placed.append((message, queue, sys_flag, record_size(message, queue, sys_flag)))
-        position = self._log.room(sum(size for _, _, _, size in placed))
-        puts = []
-        parts = []
-        offsets: dict[ConsumeQueue, int] = {}
-        for message, queue, sys_flag, size in placed:
-            offset = offsets.get(queue, queue.max_offset)
-            offsets[queue] = offset + (not sys_flag & NOT_QUEUED)
-            put = self._place(message, queue, position, size, offset)
-            parts.append(encode(message, queue, put, sys_flag))
-            puts.append(put)
-            position += size
-        self._log.append(b"".join(parts))
-        for put, (message, queue, sys_flag, _) in zip(puts, placed, strict=True):
-            self._dispatcher.dispatch(queue, put, sys_flag, message.properties)
-        self._log.dispatched = position
-        return puts
-
-    def _new_queue(self, message: Outgoing) -> ConsumeQueue:
-        try:
-            return self._queues.ensure(message.topic, message.queue_id)
-        except ProtocolError as error:
-            raise StoreError(str(error)) from None
-
-    def _place(self, message: Outgoing, queue: ConsumeQueue, position: int, size: int, offset: int) -> Put:
-        timestamp = self._now_ms()
-        if 0 < self._last_timestamp - timestamp <= _CLOCK_STEP_MS:
-            timestamp = self._last_timestamp
-        self._last_timestamp = timestamp
-        tags_code = self._dispatcher.tags_code(queue, message.properties, timestamp)
-        return Put(position, size, 0 if message.sys_flag & NOT_QUEUED else offset, timestamp, tags_code)
+        return self._appender.all(messages)
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -328,7 +283,7 @@ class MessageStore:
 
     @property
     def _newest_timestamp(self) -> int:
-        return max(self._last_timestamp, self._replica.last_timestamp)
+        return max(self._appender.timestamp, self._replica.last_timestamp)
 
     # -- deleting ---------------------------------------------------------------------------------------------------
 
@@ -362,7 +317,7 @@ class MessageStore:
 
     def delete_unused_topics(self, known: Container[str]) -> list[str]:
         """Removes the queues of topics that are not `known`, and names them."""
-        unused = [topic for topic in self._by_topic if topic not in known]
+        unused = [topic for topic in self._queues.by_topic if topic not in known]
         for topic in unused:
             self.delete_topic(topic)
         return unused

@@ -24,7 +24,7 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
     prepared_transaction_offset: int = 0
 
 
-class Put(NamedTuple):
+class Put(msgspec.Struct, frozen=True, gc=False):
     """Where a message went. `tags_code` is what its consume queue entry holds: the tag's hash, or the delivery time."""
 
     position: int
@@ -32,6 +32,11 @@ class Put(NamedTuple):
     queue_offset: int
     store_timestamp: int
     tags_code: int
+
+    @property
+    def end(self) -> int:
+        """The position behind the message."""
+        return self.position + self.size
 
 
 class Entry(NamedTuple):

@@ -78,26 +78,27 @@ async def make(slaves: Slaves, disk: asyncio.Event, topics: Saver) -> Make:
 
 
 async def status(acknowledgement: Acknowledgement, position: int = 100) -> ResponseCode:
-    waiting = acknowledgement.wait(position)
-    return ResponseCode.SUCCESS if waiting is None else await asyncio.wait_for(waiting, DEADLINE)
+    return await asyncio.wait_for(acknowledgement.wait(position), DEADLINE)
 
 
 SYNC_FLUSH = {"flush_disk_type": FlushDiskType.SYNC_FLUSH}
 TWO_COPIES = {"broker_role": BrokerRole.SYNC_MASTER, "in_sync_replicas": 2}
 
 
-@pytest.mark.parametrize(
-    "settings",
-    [
-        {},
-        {"in_sync_replicas": 2},
-        {"broker_role": BrokerRole.SYNC_MASTER},
-        {"broker_role": BrokerRole.SYNC_MASTER, "in_sync_replicas": 1},
-    ],
-)
-async def test_nothing_to_wait_for_costs_no_task(make: Make, settings: dict[str, object]) -> None:
-    """A SYNC_MASTER alone in its set does not wait either, as in 5.x (protocol section 5.2)."""
-    assert make(**settings).wait(100) is None
+@pytest.mark.parametrize("settings", [{}, {"in_sync_replicas": 2}])
+async def test_an_asynchronous_master_is_not_waited_for(make: Make, settings: dict[str, object]) -> None:
+    assert not make(**settings).is_needed
+
+
+@pytest.mark.parametrize("settings", [{}, {"in_sync_replicas": 1}])
+async def test_a_synchronous_master_alone_in_its_set_does_not_wait(make: Make, settings: dict[str, object]) -> None:
+    """As in 5.x (protocol section 5.2)."""
+    assert await status(make(broker_role=BrokerRole.SYNC_MASTER, **settings)) == ResponseCode.SUCCESS
+
+
+@pytest.mark.parametrize("settings", [SYNC_FLUSH, TWO_COPIES])
+async def test_what_is_synchronous_is_waited_for(make: Make, settings: dict[str, object]) -> None:
+    assert make(**settings).is_needed
 
 
 async def test_a_sync_flush_is_answered_when_the_disk_has_it(make: Make, disk: asyncio.Event) -> None:
@@ -161,12 +162,12 @@ async def test_a_message_to_a_new_topic_is_answered_when_the_topic_is_saved(
     """Or a crash could leave an acknowledged message in a topic that nobody knows."""
     acknowledgement = make()
     topics.save()
+    assert acknowledgement.is_needed
     waiting = acknowledgement.wait(100)
-    assert waiting is not None
     assert not (tmp_path / "topics.json").exists()
     assert await waiting == ResponseCode.SUCCESS
     assert (tmp_path / "topics.json").exists()
-    assert acknowledgement.wait(100) is None
+    assert not acknowledgement.is_needed
 
 
 async def test_a_topic_that_cannot_be_saved_is_status_10(make: Make, topics: Saver, tmp_path: Path) -> None:
@@ -181,4 +182,4 @@ async def test_a_live_change_holds_for_the_next_message(slaves: Slaves, topics: 
     acknowledgement = Acknowledgement(config, Durability(lambda: 0, pytest.fail), slaves, topics)
     assert await status(acknowledgement) == ResponseCode.SLAVE_NOT_AVAILABLE
     config.update(b"inSyncReplicas=1")
-    assert acknowledgement.wait(100) is None
+    assert await status(acknowledgement) == ResponseCode.SUCCESS

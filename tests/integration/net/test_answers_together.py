@@ -1,0 +1,132 @@
+"""Requests that came at once and are answered together: in one call, each with an answer of its own."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from rocket_net.connection import Connection
+from rocket_net.dispatch import Answered, Answers, together
+from rocket_net.limits import Limits
+from rocket_net.server import Server
+from rocket_testing.peer import Peer
+from rocket_testing.waiting import eventually
+from rocket_wire import frame
+from rocket_wire.command import Command
+from rocket_wire.errors import RequestError
+from rocket_wire.headers.header import Header
+
+Listen = Callable[[Server], Awaitable[int]]
+Dial = Callable[[int], Awaitable[Peer]]
+
+TOGETHER, ALONE, BROKEN = 1, 2, 3
+
+
+class Name(Header, frozen=True):
+    name: str
+
+
+class Handlers:
+    """Notes what was answered together. Names that begin with `later` are answered when `release` is set."""
+
+    def __init__(self) -> None:
+        self.runs: list[list[str]] = []
+        self.release = asyncio.Event()
+        self.table = {TOGETHER: together(Name, self.names), ALONE: self.alone, BROKEN: together(Name, self.broken)}
+
+    def names(self, requests: list[tuple[Name, Command]], connection: Connection) -> Answers:
+        self.runs.append([header.name for header, _ in requests])
+        later = [request for header, request in requests if header.name.startswith("later")]
+        now: list[Answered] = [(request, request.reply()) for _, request in requests if request not in later]
+        return Answers(now, later, self.later(later)) if later else Answers(now)
+
+    async def later(self, requests: list[Command]) -> list[Answered]:
+        await self.release.wait()
+        return [(request, request.reply()) for request in requests]
+
+    def alone(self, request: Command, connection: Connection) -> Command:
+        self.runs.append(["alone"])
+        return request.reply()
+
+    def broken(self, requests: list[tuple[Name, Command]], connection: Connection) -> Answers:
+        raise RequestError(9, "none of them")
+
+
+@pytest.fixture
+async def handlers() -> Handlers:
+    return Handlers()
+
+
+@pytest.fixture
+async def peer(handlers: Handlers, listen: Listen, dial: Dial) -> Peer:
+    return await dial(await listen(Server(handlers.table, Limits(max_in_flight=5))))
+
+
+def asked(code: int, opaque: int, name: str | None = "n") -> Command:
+    return Command(code, opaque=opaque, ext={} if name is None else {"name": name})
+
+
+async def answers(peer: Peer, count: int) -> dict[int, int]:
+    """The codes of so many answers by opaque."""
+    received = [await peer.receive() for _ in range(count)]
+    assert len({reply.opaque for reply in received}) == count
+    return {reply.opaque: reply.code for reply in received}
+
+
+async def test_requests_that_come_at_once_are_carried_out_in_one_call(peer: Peer, handlers: Handlers) -> None:
+    await peer.send(*(asked(TOGETHER, number, f"{number}") for number in range(4)))
+    assert await answers(peer, 4) == dict.fromkeys(range(4), 0)
+    assert handlers.runs == [["0", "1", "2", "3"]]
+
+
+async def test_another_request_between_them_is_carried_out_between_them(peer: Peer, handlers: Handlers) -> None:
+    await peer.send(asked(TOGETHER, 0, "a"), asked(TOGETHER, 1, "b"), asked(ALONE, 2), asked(TOGETHER, 3, "c"))
+    await answers(peer, 4)
+    assert handlers.runs == [["a", "b"], ["alone"], ["c"]]
+
+
+async def test_a_header_of_the_wrong_type_costs_only_its_request(peer: Peer, handlers: Handlers) -> None:
+    await peer.send(asked(TOGETHER, 0), asked(TOGETHER, 1, None), asked(TOGETHER, 2))
+    assert await answers(peer, 3) == {0: 0, 1: 1, 2: 0}
+
+
+async def test_what_is_refused_together_is_refused_one_by_one(peer: Peer) -> None:
+    await peer.send(asked(BROKEN, 0), asked(BROKEN, 1))
+    assert await answers(peer, 2) == {0: 9, 1: 9}
+
+
+async def test_those_that_must_wait_hold_up_no_other(peer: Peer, handlers: Handlers) -> None:
+    await peer.send(asked(TOGETHER, 0, "later a"), asked(TOGETHER, 1, "at once"), asked(TOGETHER, 2, "later b"))
+    assert await answers(peer, 1) == {1: 0}
+    handlers.release.set()
+    assert await answers(peer, 2) == {0: 0, 2: 0}
+
+
+async def test_those_that_wait_count_as_under_way(peer: Peer, handlers: Handlers) -> None:
+    await peer.send(*(asked(TOGETHER, number, "later") for number in range(7)))
+    assert await answers(peer, 2) == {5: 2, 6: 2}
+    handlers.release.set()
+    assert await answers(peer, 5) == dict.fromkeys(range(5), 0)
+
+
+async def test_more_than_may_be_under_way_are_carried_out_where_none_has_to_wait(peer: Peer) -> None:
+    await peer.send(*(asked(TOGETHER, number) for number in range(23)))
+    assert await answers(peer, 23) == dict.fromkeys(range(23), 0)
+
+
+async def test_what_came_before_bytes_that_are_no_frame_is_carried_out(peer: Peer, handlers: Handlers) -> None:
+    await peer.send_bytes(frame.encode(asked(TOGETHER, 0, "before")) + b"\xff" * 16)
+    assert await answers(peer, 1) == {0: 0}
+    assert handlers.runs == [["before"]]
+
+
+async def test_a_peer_that_goes_while_some_wait_leaves_no_task(listen: Listen, dial: Dial, handlers: Handlers) -> None:
+    server = Server(handlers.table)
+    peer = await dial(await listen(server))
+    await peer.send(asked(TOGETHER, 0, "later"))
+    await eventually(lambda: handlers.runs)
+    [connection] = server.connections
+    peer.close()
+    await eventually(lambda: not connection.in_flight)

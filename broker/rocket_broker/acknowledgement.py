@@ -56,8 +56,10 @@ class Acknowledgement:
         settings = self._config.settings
         to_disk = settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
         slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
-        waiting = self._wait(position, to_disk, slaves)
         topics = self._topics.pending
+        if to_disk and slaves <= 0 and topics is None:
+            return self._flush(position)
+        waiting = self._wait(position, to_disk, slaves)
         return waiting if topics is None else self._wait_with_topics(topics, waiting)
 
     async def _wait_with_topics(
@@ -75,13 +77,8 @@ class Acknowledgement:
             status = status or slave_status
         return status
 
-    async def _flush(self, position: int) -> ResponseCode:
-        try:
-            async with asyncio.timeout(self._config.settings.sync_flush_timeout / 1000):
-                await self._durability.wait(position)
-        except TimeoutError:
-            return ResponseCode.FLUSH_DISK_TIMEOUT
-        return ResponseCode.SUCCESS
+    def _flush(self, position: int) -> asyncio.Future[ResponseCode]:
+        return self._durability.wait(position, self._config.settings.sync_flush_timeout / 1000)
 
     async def _replicate(self, position: int, slaves: int) -> ResponseCode:
         if self._replicas.in_reach(position) < slaves:

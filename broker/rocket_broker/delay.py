@@ -63,7 +63,7 @@ class DelayService:
         offsets: DelayOffsets,
         saver: Saver,
         deliver: Callable[[Outgoing], object],
-        synced: Callable[[], Awaitable[None]],
+        synced: Callable[[], Awaitable[object]],
         now_ms: Callable[[], int],
     ) -> None:
         self._store = store

@@ -13,7 +13,10 @@ import asyncio
 import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from typing import Final
+
+from rocket_wire.codes import ResponseCode
 
 log = logging.getLogger("rocket.durability")
 
@@ -35,19 +38,46 @@ class Durability:
         self._flush = flush or sync
         self._threads = ThreadPoolExecutor(_THREADS, "sync")
         self._fatal = fatal
-        self._waiting: list[tuple[int, asyncio.Future[None]]] = []
+        #: Position, when the time is over (the loop's clock), and who waits.
+        self._waiting: list[tuple[int, float, asyncio.Future[ResponseCode]]] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._expires = inf
         self._flushed = 0
         self._task: asyncio.Task[None] | None = None
 
-    async def wait(self, position: int) -> None:
-        """Returns once the log is on disk up to `position`."""
+    def wait(self, position: int, seconds: float = inf) -> asyncio.Future[ResponseCode]:
+        """SUCCESS once the log is on disk up to `position`; FLUSH_DISK_TIMEOUT where it takes longer than `seconds`."""
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[ResponseCode] = loop.create_future()
         if position <= self._flushed:
-            return
-        future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._waiting.append((position, future))
+            future.set_result(ResponseCode.SUCCESS)
+            return future
+        deadline = loop.time() + seconds
+        self._waiting.append((position, deadline, future))
+        if deadline < self._expires:
+            self._expire_at(deadline)
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
-        await future
+        return future
+
+    def _expire_at(self, deadline: float) -> None:
+        """One timer for all who wait: a timer each would cost more than the wait."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._expires = deadline
+        self._timer = None if deadline == inf else asyncio.get_running_loop().call_at(deadline, self._expire)
+
+    def _expire(self) -> None:
+        now = asyncio.get_running_loop().time()
+        still = []
+        for waiting in self._waiting:
+            _, deadline, future = waiting
+            if deadline > now:
+                still.append(waiting)
+            elif not future.done():
+                future.set_result(ResponseCode.FLUSH_DISK_TIMEOUT)
+        self._waiting = still
+        self._expire_at(min((deadline for _, deadline, _ in still), default=inf))
 
     async def flush_every(self, seconds: Callable[[], float]) -> None:
         """Asynchronous flush: never returns."""
@@ -59,11 +89,12 @@ class Durability:
         while self._waiting:
             await self._in_thread(self._sync)
             still = []
-            for position, future in self._waiting:
+            for waiting in self._waiting:
+                position, _, future = waiting
                 if position > self._flushed:
-                    still.append((position, future))
+                    still.append(waiting)
                 elif not future.done():
-                    future.set_result(None)
+                    future.set_result(ResponseCode.SUCCESS)
             self._waiting = still
 
     async def _in_thread(self, sync: Callable[[], int]) -> None:

@@ -197,7 +197,7 @@ class Connection(asyncio.Protocol):
         for request, reply in answers.now:
             self._answer(request, reply)
         if answers.later is not None:
-            self._await_answers(answers.waiting, answers.later, list)
+            self._await_answers(answers.waiting, answers.later, answers.finish)
 
     def _await_answers(
         self, requests: Sequence[Command], result: Awaitable[T], answers_of: Callable[[T], list[Answered]]

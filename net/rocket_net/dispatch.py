@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
@@ -33,11 +33,15 @@ Answered = tuple[Command, Reply]
 
 
 class Answers(NamedTuple):
-    """What became of requests: those that are answered now, and those that `later` answers, `waiting` in number."""
+    """What became of requests: those that are answered now, and those that are `waiting`.
+
+    When `later` is there, `finish` makes the answers of what it gives.
+    """
 
     now: list[Answered]
     waiting: Sequence[Command] = ()
-    later: Awaitable[list[Answered]] | None = None
+    later: Awaitable[Any] | None = None
+    finish: Callable[[Any], list[Answered]] = list
 
 
 class Together:

@@ -7,7 +7,8 @@ message to a known topic, asynchronous flush) has no task, no dictionary of prop
 from __future__ import annotations
 
 import random
-from collections.abc import Awaitable, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Final
 
 from rocket_broker.processors.hosts import host_bytes
@@ -66,7 +67,8 @@ def send_message(broker: Broker, sends: Sequence[tuple[SendMessage, Command]], c
     if not durable:
         return Answers(answered)
     waiting = broker.acknowledgement.wait(durable[-1][3].end)
-    return Answers(answered, [request for request, *_ in durable], _when(broker, began, waiting, durable))
+    finish = partial(_finished, broker, began, durable)
+    return Answers(answered, [request for request, *_ in durable], waiting, finish)
 
 
 def _successes(broker: Broker, stored: Sequence[_Stored]) -> list[Answered]:
@@ -77,10 +79,7 @@ def _successes(broker: Broker, stored: Sequence[_Stored]) -> list[Answered]:
     ]
 
 
-async def _when(
-    broker: Broker, began: float, waiting: Awaitable[ResponseCode], stored: Sequence[_Stored]
-) -> list[Answered]:
-    status = await waiting
+def _finished(broker: Broker, began: float, stored: Sequence[_Stored], status: ResponseCode) -> list[Answered]:
     broker.statistics.put_took(broker.now() - began, len(stored))
     if status is ResponseCode.SUCCESS:
         return _successes(broker, stored)

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from rocket_broker.durability import Durability
+from rocket_wire.codes import ResponseCode
 
 DEADLINE = 5.0
 
@@ -121,6 +122,24 @@ async def test_who_gives_up_does_not_hold_up_the_others(disk: Disk, durability: 
     disk.finish()
     await asyncio.wait_for(patient, DEADLINE)
     assert impatient.cancelled()
+
+
+async def test_who_waited_long_enough_is_told_and_the_others_wait_on(disk: Disk, durability: Durability) -> None:
+    disk.written = 300
+    waiting = [durability.wait(position, seconds) for position, seconds in ((100, 60), (200, 0.02), (300, 0.01))]
+    await disk.began()
+    async with asyncio.timeout(DEADLINE):
+        assert [await waiting[2], await waiting[1]] == [ResponseCode.FLUSH_DISK_TIMEOUT] * 2
+    assert not waiting[0].done()
+    disk.finish()
+    assert await asyncio.wait_for(waiting[0], DEADLINE) == ResponseCode.SUCCESS
+
+
+async def test_who_comes_after_others_timed_out_is_timed_as_well(disk: Disk, durability: Durability) -> None:
+    disk.written = 300
+    for position in (100, 200):
+        async with asyncio.timeout(DEADLINE):
+            assert await durability.wait(position, 0.01) == ResponseCode.FLUSH_DISK_TIMEOUT
 
 
 async def test_a_failing_sync_ends_the_process_and_acknowledges_nobody(

@@ -47,7 +47,8 @@ async def fill_rounds(cluster: Cluster, disk: SmallDisk, broker: Broker, rounds:
             await acknowledged(ledger, more=20)
             with disk.filled():
                 await eventually(partial(has_refused, ledger, ledger.refusals.total() + 20))
-                assert not ledger.faults(await stored(broker.address)), "while the disk is full"
+                known = ledger.so_far()  # small messages still find room, also while the queues are read
+                assert not known.faults(await stored(broker.address)), "while the disk is full"
             await acknowledged(ledger, more=20)
     assert broker.is_running
     assert not ledger.faults(await stored(broker.address))
@@ -81,7 +82,8 @@ async def test_a_broker_killed_while_its_disk_is_full_starts_and_serves_reads(
             await eventually(lambda: ledger.refusals["code 1"])
             await asyncio.to_thread(broker.kill)
             await asyncio.to_thread(broker.start)
-            assert not ledger.faults(await stored(broker.address))
+            known = ledger.so_far()
+            assert not known.faults(await stored(broker.address))
         await acknowledged(ledger, more=20)
     assert not ledger.faults(await stored(broker.address))
 

@@ -77,6 +77,13 @@ class Ledger:
         kept = {key: each for key, each in self.acknowledged.items() if each.status == 0}
         return dataclasses.replace(self, acknowledged=kept)
 
+    def so_far(self) -> Ledger:
+        """The same, but what is acknowledged from now on does not count: a reader may have passed its place already.
+
+        To be taken before a reader begins beside senders that go on. What they send meanwhile is no invention.
+        """
+        return dataclasses.replace(self, acknowledged=dict(self.acknowledged))
+
     def faults(self, found: Queues) -> list[str]:
         """What contradicts this ledger in all the queues' messages. Empty: all is well."""
         faults = [*self._holes(found), *self._inventions(found), *self._losses(found)]

@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
 
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
@@ -32,7 +34,7 @@ Handler = Callable[[Command, "Connection"], Answer]
 Answered = tuple[Command, Reply]
 
 
-class Answers(NamedTuple):
+class Answers(msgspec.Struct, frozen=True):
     """What became of requests: those that are answered now, and those that are `waiting`.
 
     When `later` is there, `finish` makes the answers of what it gives.

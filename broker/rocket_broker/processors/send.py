@@ -34,57 +34,57 @@ _REMARKS: Final = {
 }
 
 
-#: A request, its properties, the queue that its answer names, and where its message is.
-_Stored = tuple[Command, str, int, Put]
+#: A request, the queue that its answer names, and where its message is.
+_Stored = tuple[Command, int, Put]
 
 
 def send_message(broker: Broker, sends: Sequence[tuple[SendMessage, Command]], connection: Connection) -> Answers:
     """Stores messages in one write; each is answered with its id and offset, now or when it is durable enough."""
     began = broker.now()
     answered: list[Answered] = []
-    sent: list[tuple[Command, str, int]] = []
+    checked: list[tuple[Command, int, str]] = []
     messages: list[Outgoing] = []
     born_host = host_bytes(connection.peer)
     for header, request in sends:
         try:
             queue_id = _queue_id(_writable_topic(broker, header, connection), header.queue_id)
             messages.append(_outgoing(broker, header, request.body, queue_id, born_host))
-            sent.append((request, header.properties or "", queue_id))
+            checked.append((request, queue_id, header.properties or ""))
         except Exception as error:
             answered.append((request, failure(request, error, connection.peer)))
-    stored: list[_Stored] = []
-    for (request, text, queue_id), put in zip(sent, append_each(broker, messages), strict=True):
+    durable: list[_Stored] = []
+    at_once = 0
+    puts = append_each(broker, messages)
+    may_wait = broker.acknowledgement.is_needed
+    for (request, queue_id, text), put in zip(checked, puts, strict=True):
         if isinstance(put, RequestError):
             answered.append((request, request.refuse(put.code, put.remark)))
+        elif may_wait and not does_not_wait(text):
+            durable.append((request, queue_id, put))
         else:
-            stored.append((request, text, queue_id, put))
-    durable: list[_Stored] = []
-    if broker.acknowledgement.is_needed:
-        durable = [found for found in stored if not does_not_wait(found[1])]
-        stored = [found for found in stored if does_not_wait(found[1])]
-    broker.statistics.put_took(broker.now() - began, len(stored))
-    answered += _successes(broker, stored)
+            at_once += 1
+            answered.append((request, _success(broker, request, queue_id, put)))
+    broker.statistics.put_took(broker.now() - began, at_once)
     if not durable:
         return Answers(answered)
-    waiting = broker.acknowledgement.wait(durable[-1][3].end)
-    finish = partial(_finished, broker, began, durable)
-    return Answers(answered, [request for request, *_ in durable], waiting, finish)
+    waiting = broker.acknowledgement.wait(durable[-1][2].end)
+    return Answers(
+        answered, [request for request, _, _ in durable], waiting, partial(_finished, broker, began, durable)
+    )
 
 
-def _successes(broker: Broker, stored: Sequence[_Stored]) -> list[Answered]:
-    encode = broker.stamp.answers.encode
-    return [
-        (request, None if request.flag & ONEWAY else encode(request.opaque, put.position, queue_id, put.queue_offset))
-        for request, _, queue_id, put in stored
-    ]
+def _success(broker: Broker, request: Command, queue_id: int, put: Put) -> bytes | None:
+    if request.flag & ONEWAY:
+        return None
+    return broker.stamp.answers.encode(request.opaque, put.position, queue_id, put.queue_offset)
 
 
 def _finished(broker: Broker, began: float, stored: Sequence[_Stored], status: ResponseCode) -> list[Answered]:
     broker.statistics.put_took(broker.now() - began, len(stored))
     if status is ResponseCode.SUCCESS:
-        return _successes(broker, stored)
+        return [(request, _success(broker, request, queue_id, put)) for request, queue_id, put in stored]
     replies: list[Answered] = []
-    for request, _, queue_id, put in stored:
+    for request, queue_id, put in stored:
         msg_id = message_id.offset_message_id(broker.store_host, put.position)
         replies.append((request, _with_status(request, _answer(broker, msg_id, queue_id, put), status)))
     return replies
@@ -188,12 +188,12 @@ def append_each(broker: Broker, messages: Sequence[Outgoing]) -> list[Put | Requ
     """`append` of each in one write: where it is, or why the store cannot take it."""
     results: list[Put | RequestError] = []
     for message, put in zip(messages, broker.store.put_each(messages), strict=True):
-        if isinstance(put, StoreError):
-            broker.statistics.put_failures += 1
-            results.append(RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the message: {put}"))
-        else:
+        if isinstance(put, Put):
             _appended(broker, message, put)
             results.append(put)
+        else:
+            broker.statistics.put_failures += 1
+            results.append(RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the message: {put}"))
     broker.written()
     return results
 

@@ -96,7 +96,7 @@ class Index:
         """Puts the batch's keys; those that have a place are not put again where the disk refuses the others."""
         while self._keys:
             if not self.files or self.files[-1].is_full:
-                self.files.append(self._new_file(self._keys[0].timestamp))
+                self.files.append(self._new_file(self._keys[0][2]))
             file = self.files[-1]
             if file not in self._unsynced:
                 self._unsynced.append(file)
@@ -204,11 +204,11 @@ def keys_of(batch: Sequence[Pending]) -> list[Key]:
         words = properties.find(content, b"KEYS")
         if words is not None:
             found += [(topic, word, position, timestamp) for word in words.split(b" ") if word]
-    keys = []
+    keys: list[Key] = []
     for start in range(0, len(found), MANY):
         part = found[start : start + MANY]
         hashes = _hashes([(topic, key) for topic, key, _, _ in part])
-        keys += [Key(code, at, time) for code, (_, _, at, time) in zip(hashes, part, strict=True)]
+        keys += [(code, at, time) for code, (_, _, at, time) in zip(hashes, part, strict=True)]
     return keys
 
 

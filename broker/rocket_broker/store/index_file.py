@@ -18,7 +18,7 @@ import sys
 from array import array
 from pathlib import Path
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final
 
 from rocket_broker.store.files import File
 
@@ -32,12 +32,8 @@ _SECTOR_BYTES: Final = 512
 _MAX_SECONDS: Final = 0x7FFFFFFF
 
 
-class Key(NamedTuple):
-    """One thing to be found: the hash of `topic#key` (not negative), where, and stored when (ms)."""
-
-    hash: int
-    position: int
-    timestamp: int
+#: One thing to be found: the hash of `topic#key` (not negative), where, and stored when (ms).
+Key = tuple[int, int, int]
 
 
 def is_index_file(path: Path, slots: int, capacity: int) -> bool:
@@ -82,17 +78,18 @@ class IndexFile:
         if not keys:
             return 0
         if self.count == 1:
-            self.begin_time, self.begin_position = keys[0].timestamp, keys[0].position
+            _, self.begin_position, self.begin_time = keys[0]
         begin, count, number = self.begin_time, self.count, self.count
+        slots, pack = self.slots, _ENTRY.pack
         newest: dict[int, int] = {}
         entries = bytearray()
         for key_hash, position, timestamp in keys:
-            slot = _HEADER.size + key_hash % self.slots * 4
+            slot = _HEADER.size + key_hash % slots * 4
             before = newest.get(slot)
             if before is None:
                 before = self._slot(slot, count)
             seconds = min(max(0, timestamp - begin) // 1000, _MAX_SECONDS)
-            entries += _ENTRY.pack(key_hash, position, seconds, before)
+            entries += pack(key_hash, position, seconds, before)
             newest[slot] = number
             number += 1
         self._file.write(self._entries_start + count * _ENTRY_BYTES, entries)
@@ -101,7 +98,7 @@ class IndexFile:
                 self.used_slots += 1
             _SLOT.pack_into(self._map, slot, last)
         self.count = number
-        self.end_time, self.end_position = keys[-1].timestamp, keys[-1].position
+        _, self.end_position, self.end_time = keys[-1]
         self._write_header()
         return len(keys)
 

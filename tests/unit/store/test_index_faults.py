@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from rocket_broker.store.index_file import IndexFile, Key
+from rocket_broker.store.index_file import IndexFile
 from rocket_testing.disk_calls import GROWS, WRITES, DiskCalls
 
 END = 1 << 60
@@ -65,8 +65,8 @@ def test_a_kill_after_a_failed_write_leaves_an_index_that_is_taken_back(
 def test_a_key_before_a_torn_entry_is_found(tmp_path: Path) -> None:
     """The entry's last four bytes, which say what it follows, are in a sector that was never written."""
     file = IndexFile(tmp_path / "20260101000000000", 64, 100)
-    file.put([Key(number, 100 * number, 1000) for number in range(1, 10)])
-    file.put([Key(5, 1000, 1000)])
+    file.put([(number, 100 * number, 1000) for number in range(1, 10)])
+    file.put([(5, 1000, 1000)])
     file.sync()
     with open(file.path, "r+b") as content:
         content.seek(512)
@@ -76,7 +76,7 @@ def test_a_key_before_a_torn_entry_is_found(tmp_path: Path) -> None:
     again = IndexFile(file.path, 64, 100)
     again.undo(10)
     assert again.find(5, 0, END, 9) == [500]
-    assert again.put([Key(5, 2000, 1000)]) == 1
+    assert again.put([(5, 2000, 1000)]) == 1
     assert again.find(5, 0, END, 9) == [2000, 500]
 
 

@@ -55,7 +55,7 @@ class IndexCheck:
     def _compare(self) -> None:
         keys: dict[int, list[Key]] = {position: [] for position, _, _, _ in self._batch}
         for key in keys_of(self._batch):
-            keys[key.position].append(key)
+            keys[key[1]].append(key)
         for waiting in self._batch:
             self._compare_one(waiting, keys[waiting[0]])
         self._batch.clear()
@@ -187,8 +187,8 @@ def _are_right(found: list[tuple[IndexEntry, int]], keys: list[Key], tag: list[K
 
 def _begins(found: list[tuple[IndexEntry, int]], keys: list[Key]) -> bool:
     return len(found) >= len(keys) and all(
-        entry.hash == key.hash and entry.seconds == min(max(0, key.timestamp - begin) // 1000, _MAX_SECONDS)
-        for (entry, begin), key in zip(found, keys, strict=False)
+        entry.hash == key_hash and entry.seconds == min(max(0, timestamp - begin) // 1000, _MAX_SECONDS)
+        for (entry, begin), (key_hash, _, timestamp) in zip(found, keys, strict=False)
     )
 
 

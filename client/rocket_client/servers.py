@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -25,6 +25,9 @@ from rocket_wire.codes import RequestCode
 from rocket_wire.headers import routes, topics
 
 B = TypeVar("B", bound=Body)
+
+#: Consumer groups by topic.
+Readers = Mapping[str, Collection[str]]
 
 _TIMEOUT: Final = 5.0
 SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
@@ -127,15 +130,21 @@ class ServerAdmin(Asking):
 
     # -- what is left to consume ----------------------------------------------------------------------------------
 
-    async def backlog(self, address: str) -> list[Backlog]:
+    async def readers(self, address: str) -> dict[str, frozenset[str]]:
+        """The consumer groups that have read each topic of a broker, by topic."""
+        return {topic: frozenset(groups) for topic, groups in (await self._consumed(address)).items()}
+
+    async def backlog(self, address: str, readers: Readers | None = None) -> list[Backlog]:
         """Every message on a broker that somebody has yet to consume, retries and delayed ones included.
 
-        Dead letters do not count: who wants them looks for them. A topic that no consumer group has offsets for is
-        nobody's; all that it holds is told with an empty group.
+        `readers` are consumer groups that read a topic on other brokers: they will read it here, too, though they may
+        not have begun. Dead letters do not count: who wants them looks for them. A topic that no consumer group reads
+        is nobody's; all that it holds is told with an empty group.
         """
         configs = await self.topics(address)
-        offsets = await self._body(ConsumerOffsetSerializeWrapper, address, RequestCode.GET_ALL_CONSUMER_OFFSET)
-        consumed = _by_topic(offsets.offset_table)
+        consumed = await self._consumed(address)
+        for topic, groups in (readers or {}).items():
+            consumed[topic] = {group: {} for group in groups} | consumed.get(topic, {})
         names = [name for name in configs if not _is_system(name)]
         found: list[Backlog] = []
         for start in range(0, len(names), _AT_ONCE):
@@ -145,6 +154,11 @@ class ServerAdmin(Asking):
             ):
                 found += remaining(name, ends, consumed.get(name, {}))
         return found + await self._delayed(address)
+
+    async def _consumed(self, address: str) -> dict[str, dict[str, Mapping[int, int]]]:
+        """Offsets by topic, consumer group and queue id."""
+        offsets = await self._body(ConsumerOffsetSerializeWrapper, address, RequestCode.GET_ALL_CONSUMER_OFFSET)
+        return _by_topic(offsets.offset_table)
 
     async def _ends(self, address: str, topic: str) -> dict[int, TopicOffset]:
         header = topics.GetTopicStatsInfo(topic=topic)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import defaultdict
 from collections.abc import Awaitable, Iterable, Mapping
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
 from rocket_client import RocketError, ServerAdmin
+from rocket_client.servers import Readers
 from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.broker import READ_ONLY
 from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, Unregister
@@ -62,7 +64,8 @@ class WireBrokers:
 
     async def observe(self, view: View, needs: Needs) -> Mapping[str, Broker]:
         pods = [pod for pod in view.observed.pods if pod.group is not None and pod.ip and not pod.terminating]
-        found = await asyncio.gather(*(self._broker(view, pod, needs) for pod in pods))
+        readers = await self._readers(view, needs.backlog) if needs.backlog is not None else None
+        found = await asyncio.gather(*(self._broker(view, pod, needs, readers) for pod in pods))
         seen = {pod.name: broker for pod, broker in zip(pods, found, strict=True) if broker is not None}
         return await self._with_lags(view, [pod for pod in pods if pod.name in seen], seen)
 
@@ -105,7 +108,22 @@ class WireBrokers:
             header = UnregisterBroker(step.broker_name, address, broker.cluster, number)
             await self._servers.unregister_broker(step.name_server, header)
 
-    async def _broker(self, view: View, pod: Pod, needs: Needs) -> Broker | None:
+    async def _readers(self, view: View, leaving: int) -> Readers | None:
+        """Who reads what on the groups that stay; None while one of their masters does not say."""
+        staying = [group.index for group in view.active_groups() if group.index != leaving]
+        pods = {pod.group: pod for pod in view.observed.pods if pod.is_master and pod.ip and not pod.terminating}
+        if not pods.keys() >= set(staying):
+            return None
+        answers = await asyncio.gather(*(_answer(self._servers.readers(view.address(pods[each]))) for each in staying))
+        found: defaultdict[str, set[str]] = defaultdict(set)
+        for answer in answers:
+            if answer is None:
+                return None
+            for topic, groups in answer.items():
+                found[topic] |= groups
+        return found
+
+    async def _broker(self, view: View, pod: Pod, needs: Needs, readers: Readers | None) -> Broker | None:
         address = view.address(pod)
         settings = await _answer(self._servers.broker_config(address))
         if settings is None:
@@ -114,8 +132,9 @@ class WireBrokers:
         if needs.metadata and pod.is_master:
             topics = await _answer(self._servers.topics(address))
             groups = await _answer(self._servers.groups(address))
-        if needs.backlog == pod.group and pod.is_master and settings.get("brokerPermission") == READ_ONLY:
-            found = await _answer(self._servers.backlog(address))
+        closed = settings.get("brokerPermission") == READ_ONLY
+        if needs.backlog == pod.group and pod.is_master and closed and readers is not None:
+            found = await _answer(self._servers.backlog(address, readers))
             backlog = (
                 None if found is None else tuple(Blocker(each.topic, each.group, each.remaining) for each in found)
             )

@@ -153,7 +153,8 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
     if is_late and down.on_timeout is DrainPolicy.FORCE and left != ():
         yield _leave(view, group, f"it was not drained within {down.drain_timeout_seconds} s")
     elif left is None:
-        yield Wait(f"group {group.index} cannot be drained: its master does not answer", deadline)
+        why = "its master, or that of a group that stays, does not answer"
+        yield Wait(f"it cannot be said what is left in group {group.index}: {why}", deadline)
     elif left:
         if group.state is State.VERIFYING:
             why = f"group {group.index} has messages to consume again"

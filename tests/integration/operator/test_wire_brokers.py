@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from rocket_client import Backlog, Message, NoAnswer, Producer, ServerAdmin
+from rocket_client import (
+    Admin,
+    Backlog,
+    FromWhere,
+    Message,
+    MessageQueue,
+    NoAnswer,
+    Producer,
+    PullConsumer,
+    ServerAdmin,
+)
+from rocket_client.servers import Readers
 from rocket_operator.cluster.brokers import Refused, WireBrokers
 from rocket_operator.cluster.needs import Needs
+from rocket_operator.objects.broker import config_map
+from rocket_operator.objects.groups import Group, State
 from rocket_operator.objects.metadata import Cluster as Described
 from rocket_operator.objects.metadata import Images
 from rocket_operator.rollout.steps import Configure, CopyMetadata, Unregister
@@ -28,10 +42,25 @@ def view(*pods: Pod) -> View:
     return View(DESCRIBED, Images("broker", "namesrv", "1.0"), Observed(pods=pods), 0.0)
 
 
+def with_groups(seen: View, states: dict[int, str]) -> View:
+    """The same with ConfigMaps that say where groups stand."""
+    groups = [config_map(DESCRIBED, Group(index, State(state))) for index, state in states.items()]
+    objects = {("ConfigMap", each["metadata"]["name"]): each for each in groups}
+    return replace(seen, observed=replace(seen.observed, objects=objects))
+
+
 def pod(group: int | None, ordinal: int, address: str) -> Pod:
     host, _, port = address.rpartition(":")
     name = f"orders-{group}-{ordinal}"
     return Pod(name, name, group, ordinal, host, int(port), True, False, "", "", "", "", "")
+
+
+async def read(cluster: Cluster, group: str, queue: MessageQueue) -> None:
+    """A consumer group reads the only message of a queue."""
+    async with PullConsumer(cluster.namesrv, group, auto_commit=False, from_where=FromWhere.FIRST) as consumer:
+        await consumer.assign([queue])
+        assert len(await consumer.poll(10.0)) == 1
+        await consumer.commit()
 
 
 @pytest.fixture
@@ -69,6 +98,27 @@ async def test_messages_are_counted_only_on_a_broker_that_takes_no_more(brokers:
     assert (await brokers.observe(seen, NEEDS))["orders-1-0"].backlog == (Blocker("pay", "", 1),)
 
 
+async def test_consumers_that_never_came_to_a_group_are_waited_for_where_they_read_the_topic_elsewhere(
+    brokers: WireBrokers, cluster: Cluster
+) -> None:
+    stays = cluster.add_broker(brokerName="orders-broker-0")
+    seen = [pod(0, 0, stays.address)]
+    async with Admin(cluster.namesrv) as admin, Producer(cluster.namesrv) as producer:
+        await admin.create_topic("pay", queues=1)
+        await producer.send(Message("pay", "x"))
+        await read(cluster, "audit", MessageQueue("pay", "orders-broker-0", 0))
+        leaves = cluster.add_broker(brokerName="orders-broker-1")
+        seen.append(pod(1, 0, leaves.address))
+        await brokers.act(CopyMetadata("", "orders-1-0", leaves.address, (TopicConfig("pay", 1, 1),)))
+        await producer.send(Message("pay", "y"), queue=MessageQueue("pay", "orders-broker-1", 0))
+    await read(cluster, "settle", MessageQueue("pay", "orders-broker-1", 0))
+    await brokers.act(Configure("closing", "orders-1-0", leaves.address, {"brokerPermission": "4"}))
+    states = with_groups(view(*seen), {0: "Active", 1: "Draining"})
+    assert (await brokers.observe(states, NEEDS))["orders-1-0"].backlog == (Blocker("pay", "audit", 1),)
+    stays.kill()
+    assert (await brokers.observe(states, NEEDS))["orders-1-0"].backlog is None
+
+
 async def test_every_topic_counts_and_retries_and_no_dead_letters(brokers: WireBrokers, cluster: Cluster) -> None:
     master = cluster.add_broker()
     names = [f"pay-{number:02}" for number in range(20)]
@@ -85,7 +135,7 @@ async def test_every_topic_counts_and_retries_and_no_dead_letters(brokers: WireB
 async def test_messages_that_could_not_be_counted_are_not_none(
     brokers: WireBrokers, cluster: Cluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def fail(servers: ServerAdmin, address: str) -> list[Backlog]:
+    async def fail(servers: ServerAdmin, address: str, readers: Readers) -> list[Backlog]:
         raise NoAnswer("too many topics to count in time", maybe_done=False)
 
     master = cluster.add_broker(brokerPermission="4")

@@ -149,11 +149,15 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         yield _leave(view, group, "scaling.down.policy is Force")
         return
     deadline = (group.started or view.now) + down.drain_timeout_seconds if down.drain_timeout_seconds else None
+    apart = _slave_apart(view, group)
     is_late = deadline is not None and view.now >= deadline
     if is_late and down.on_timeout is DrainPolicy.FORCE and left != ():
         yield _leave(view, group, f"it was not drained within {down.drain_timeout_seconds} s")
     elif left is None:
         why = "its master, or that of a group that stays, does not answer"
+        yield Wait(f"it cannot be said what is left in group {group.index}: {why}", deadline)
+    elif apart is not None:
+        why = f"{apart} does not follow its master, and may hold what that one lacks"
         yield Wait(f"it cannot be said what is left in group {group.index}: {why}", deadline)
     elif left:
         if group.state is State.VERIFYING:
@@ -168,6 +172,15 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         yield move(view, replace(group, state=State.VERIFYING, quiet_since=view.now), why, "GroupVerifying")
     else:
         yield from _verify(view, group)
+
+
+def _slave_apart(view: View, group: Group) -> str | None:
+    """A slave whose log its master does not know to be like its own: a master that lost its volume has nothing left."""
+    for pod in view.members(group.index):
+        broker = view.observed.brokers.get(pod.name)
+        if not pod.is_master and (broker is None or broker.behind is None):
+            return pod.name
+    return None
 
 
 def _verify(view: View, group: Group) -> Iterator[Step]:

@@ -74,6 +74,21 @@ async def test_a_group_with_messages_stays_and_says_what_for(b: Bench) -> None:
     assert "10 messages to consume" in b.status()["summary"]
 
 
+async def test_a_group_whose_slave_may_hold_what_its_master_lost_stays(b: Bench) -> None:
+    b.make(broker={"groups": 2}, scaling={"down": {"stableSeconds": 0}})
+    await b.until_stable()
+    b.brokers.behind = None
+    b.edit(broker={"groups": 1})
+    await b.until("Scaling", reason="Draining")
+    for _ in range(5):
+        await b.look()
+    assert b.state(1) == "Draining"
+    assert "orders-broker-1-1 does not follow its master, and may hold what that one lacks" in b.status()["summary"]
+    b.brokers.behind = 0
+    await b.until_stable()
+    assert b.names("StatefulSet") == ["orders-broker-0"]
+
+
 @pytest.mark.parametrize("groups", [1, 2])
 async def test_a_group_whose_config_map_somebody_deleted_keeps_its_brokers_and_messages(b: Bench, groups: int) -> None:
     b.make(broker={"groups": 2})

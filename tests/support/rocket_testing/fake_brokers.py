@@ -35,7 +35,8 @@ class FakeBrokers:
 
     def __init__(self, store: Store, faults: Faults) -> None:
         self.groups: defaultdict[int, Data] = defaultdict(Data)
-        self.behind = 0
+        #: Bytes that slaves lack; None: their masters do not know them.
+        self.behind: int | None = 0
         #: Pods whose broker does not answer, and keys that brokers refuse.
         self.silent: set[str] = set()
         self.refused: set[str] = set()

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
-from rocket_broker.store.errors import StoreError
+from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.values import Arrival
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
@@ -31,8 +31,12 @@ class Replica:
             raise StoreError(f"position {position} does not continue the log, which ends at {before}")
         try:
             self._log.append_copy(content)
-        finally:
+        finally:  # what had room counts: the next report tells the master of it
             self._received += content[: self._log.end - before]
+            self._dispatch()
+
+    def _dispatch(self) -> None:
+        """Makes readable what was received as a whole. Raises as `append`."""
         try:
             for message in self._take_records():
                 put = self._dispatcher.dispatch_read(message)
@@ -40,8 +44,10 @@ class Replica:
                 if not message.sys_flag & NOT_QUEUED:
                     self._arrivals.append(Arrival(message.topic, message.queue_id, put.queue_offset, put.tags_code))
         except ProtocolError as error:
-            self.drop_partial()
+            self._cut()
             raise StoreError(f"the master's bytes at position {self._log.end} are no record: {error}") from error
+        except OSError as error:
+            raise refused(f"the record at position {self._log.dispatched} waits for its queue", error) from error
 
     def _take_records(self) -> Iterator[record.Message]:
         """Takes whole records, and blanks, off the front of what was received."""
@@ -61,7 +67,11 @@ class Replica:
             log.dispatched += size
 
     def drop_partial(self) -> None:
-        """Cuts off the beginning of a record whose rest has not come. Raises OSError."""
+        """Cuts off the beginning of a record whose rest has not come. Raises OSError, and StoreError as `append`."""
+        self._dispatch()
+        self._cut()
+
+    def _cut(self) -> None:
         if self._log.dispatched < self._log.end:
             self._log.cut(self._log.dispatched)
         self._received.clear()

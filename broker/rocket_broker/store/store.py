@@ -252,7 +252,10 @@ class MessageStore:
         self._replica.append(position, content)
 
     def drop_partial(self) -> None:
-        """Cuts off the beginning of a record whose rest never came: a slave does so before it takes over."""
+        """Cuts off the beginning of a record whose rest never came: a slave does so before it takes over.
+
+        Raises OSError, and StoreError where a queue refuses what came as a whole; then nothing is cut.
+        """
         self._replica.drop_partial()
 
     def reset_to(self, position: int) -> None:

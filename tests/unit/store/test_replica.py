@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rocket_broker.store.errors import StoreError
+from rocket_broker.store.errors import StoreError, StoreFull
+from rocket_testing.disk_calls import DiskCalls
 
 
 def copy_log(master: Any, slave: Any, sizes: Any) -> None:
@@ -103,6 +105,45 @@ def test_half_a_record_is_cut_off_when_the_slave_takes_over(
     assert slave.put(message(1000)).queue_offset == offset
     again = stores.open(stores.killed(tmp_path / "slave"))
     assert stores.reader(again)("T", 0)[-1].body == b"body 1000"
+
+
+def test_whole_records_that_came_before_the_disk_was_full_are_kept(
+    stores: Any, master: Any, message: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One piece has whole records, the end of a segment, and the beginning of one for which there is no room."""
+    disk, slave = DiskCalls(monkeypatch, tmp_path), stores.open(tmp_path / "slave")
+    disk.fail(errno.ENOSPC, names=("posix_fallocate",), part="slave/commitlog/00000000000000008192")
+    with pytest.raises(StoreFull, match="No space left"):
+        slave.append_replica(0, master.read_log(0, 8192) + master.read_log(8192, 1000))
+    disk.heal()
+    assert slave.max_position == 8192
+    before = [each for each in stores.reader(master)() if each.position < 8192]
+    assert [each.body for each in stores.reader(slave)()] == [each.body for each in before]
+    assert len(slave.take_arrivals()) > 0
+    slave.drop_partial()
+    assert slave.put(message(1000)).position == 8192
+
+
+@pytest.mark.parametrize("is_cut", [True, False])
+def test_a_record_that_its_queue_refuses_for_a_while_is_kept(
+    stores: Any, master: Any, message: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cut: bool
+) -> None:
+    """A queue that begins anew, since its topic was deleted and made again, has to be cut, and that fails once."""
+    disk, slave = DiskCalls(monkeypatch, tmp_path), stores.open(tmp_path / "slave")
+    copy_log(master, slave, sizes(1, 500))
+    slave.flush()
+    master.delete_topic("T")
+    master.put(message(body=b"again"))
+    disk.fail(errno.EIO, names=("ftruncate",), part="slave/consumequeue")
+    with pytest.raises(StoreError, match="Input/output error"):
+        copy_log(master, slave, iter([10_000]))
+    if is_cut:
+        with pytest.raises(StoreError, match="Input/output error"):
+            slave.drop_partial()
+    disk.heal()
+    slave.drop_partial()
+    assert slave.max_position == master.max_position
+    assert [each.body for each in stores.reader(slave)()] == [b"again"]
 
 
 def test_an_empty_slave_can_begin_in_the_middle(stores: Any, master: Any, tmp_path: Path) -> None:

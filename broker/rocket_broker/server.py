@@ -80,7 +80,7 @@ class BrokerServer:
         self.registration = Registration(config, self.topics, self._master_found)
         self._cleaning = asyncio.Event()
         self.broker = self._broker(levels)
-        self.slave = Slave(config, self.store, self.link, self._log_grew)
+        self.slave = Slave(config, self.store, self.link, self._log_grew, self._fatal)
         self.metadata = MetadataFollower(self.link, self._metadata())
         self.delay = DelayService(
             self.store,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import struct
 from pathlib import Path
 
 import pytest
@@ -67,3 +68,29 @@ async def test_a_sync_that_fails_in_the_last_moment_is_told_as_well(
     await asyncio.to_thread(trigger.touch)
     await asyncio.to_thread(broker.stop)
     await holds_after_a_restart(broker, trigger, ledger)
+
+
+async def test_a_slave_that_cannot_sync_what_it_cut_off_ends_as_well(
+    cluster: Cluster, tmp_path: Path, small_files: dict[str, str]
+) -> None:
+    """Its master sends what is no record; the slave has taken the beginning, which might have been of one."""
+    is_up = asyncio.Event()
+
+    async def master(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readexactly(8)
+        writer.write(struct.pack(">qi", 0, 3) + bytes(3))
+        await reader.readexactly(8)
+        await is_up.wait()
+        writer.write(struct.pack(">qi", 3, 100) + b"\xff" * 100)
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(master, "127.0.0.1", 0)
+    its_master = {"haMasterAddress": f"127.0.0.1:{server.sockets[0].getsockname()[1]}"}
+    role = {"brokerId": "1", "brokerRole": "SLAVE", "flushIntervalCommitLog": "3600000"}
+    async with server:
+        broker, trigger = await started(cluster, tmp_path, {**small_files, **role, **its_master})
+        await asyncio.to_thread(trigger.touch)
+        is_up.set()
+        await eventually(lambda: has_ended(broker))
+    await holds_after_a_restart(broker, trigger, Ledger())

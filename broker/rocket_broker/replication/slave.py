@@ -1,7 +1,8 @@
 """The slave's side of replication: takes the master's log byte by byte, and says how far it has come (section 5.1).
 
 The slave's log is a copy of the master's from where it began, so positions are equal; what the records say (queues,
-index) is worked out from the bytes by the store. A stream that does not continue the own log is never written.
+index) is worked out from the bytes by the store. A stream that does not continue the own log is never written. Bytes
+that are no records are cut off again; where the disk fails in that, nobody can say what it holds, and the process ends.
 """
 
 from __future__ import annotations
@@ -29,13 +30,22 @@ _READ_BYTES: Final = 256 * 1024
 
 
 class Slave:
-    """Follows whichever master `link` names. `arrived` is called when the log grew."""
+    """Follows whichever master `link` names."""
 
-    def __init__(self, config: LiveConfig, store: MessageStore, link: MasterLink, arrived: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: LiveConfig,
+        store: MessageStore,
+        link: MasterLink,
+        arrived: Callable[[], None],
+        fatal: Callable[[str], None],
+    ) -> None:
+        """`arrived` is called when the log grew; `fatal` ends the process with one line."""
         self._config = config
         self._store = store
         self._link = link
         self._arrived = arrived
+        self._fatal = fatal
 
     async def run(self) -> None:
         """Follows, reconnects, never returns."""
@@ -93,5 +103,10 @@ class Slave:
             own = transfer.position
         if transfer.content and transfer.position != own:
             raise ProtocolError(f"the master sends position {transfer.position}, this slave's log ends at {own}")
-        if transfer.content:
+        if not transfer.content:
+            return
+        try:
             self._store.append_replica(transfer.position, transfer.content)
+        except OSError as error:
+            self._fatal(f"the store cannot be synced to disk ({error}): stopping, so that nothing more is reported")
+            raise

@@ -247,7 +247,7 @@ class MessageStore:
         """Appends raw bytes of a master's log; records become readable as soon as they are whole.
 
         `position` must be `max_position`. Raises StoreFull and StoreError; StoreError also where the bytes are no
-        records, and then the log is cut behind the last one that is.
+        records, and then the log is cut behind the last one that is; OSError where that cannot be synced.
         """
         self._replica.append(position, content)
 

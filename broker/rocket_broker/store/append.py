@@ -118,4 +118,4 @@ class Appender:
         if parts:
             self._log.append(parts[0] if len(parts) == 1 else b"".join(parts))
             self._dispatcher.dispatch(run.dispatches)
-            self._log.dispatched = run.end
+            self._dispatcher.reached(run.end)

@@ -8,8 +8,10 @@
    40  position               ours: every record before it is on the disk, and so are its queue and index entries
    48  index file, 56 index count      ours: the last index file's name as a number, and how many entries it had
    64  queues, 72 queue messages       ours, after a clean stop: how many queues there were, the messages in them;
-                                       -1 while running; -2 while queues and index are made again from the log, and
-                                       then the position says only up to where the log itself was whole
+                                       -1 while running, and then how many entries all queues had at the position,
+                                       those included that have expired (-1: unknown); -2 while queues and index are
+                                       made again from the log, and then the position says only up to where the log
+                                       itself was whole
    80  segment size        ours: what mappedFileSizeCommitLog was when the log was made
    88  CRC32 of the 88 bytes before, 4 bytes
 

@@ -27,10 +27,7 @@ _PAGE_BYTES: Final = 4096
 
 
 class CommitLog:
-    """`first` <= `flushed` <= `end` <= `limit`, all positions; `limit` is where the active segment ends.
-
-    `dispatched` is up to where queues and index know of the log; whoever dispatches moves it.
-    """
+    """`first` <= `flushed` <= `end` <= `limit`, all positions; `limit` is where the active segment ends."""
 
     def __init__(self, folder: Path, segment_size: int, open_files: int, log: logging.Logger) -> None:
         self.folder = folder
@@ -38,7 +35,6 @@ class CommitLog:
         self.first = 0
         self.flushed = 0
         self.end = 0
-        self.dispatched = 0
         self.limit = 0
         self.active: tuple[int, File] | None = None
         self._log = log
@@ -272,7 +268,7 @@ class CommitLog:
         else:  # the log ends exactly with a segment
             self.active = None
             self.limit = end
-        self.end = self.dispatched = end
+        self.end = end
         self.flushed = min(self.flushed, end)
 
     def _set_aside(self, base: int) -> None:
@@ -295,7 +291,7 @@ class CommitLog:
                 f"position {position} does not begin a segment of {self.segment_size} bytes: "
                 "mappedFileSizeCommitLog must be the master's"
             )
-        self.first = self.flushed = self.end = self.dispatched = self.limit = position
+        self.first = self.flushed = self.end = self.limit = position
 
     def drop_first(self) -> None:
         """Deletes the oldest segment, which must not be the active one. Whoever is reading it reads on.

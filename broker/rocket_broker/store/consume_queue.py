@@ -63,6 +63,8 @@ class ConsumeQueues:
         self.folder = folder
         self.by_topic: dict[str, dict[int, ConsumeQueue]] = {}
         self.damaged: list[ConsumeQueue] = []
+        #: The sum of all `max_offset`: how many entries there are, those included that have expired.
+        self.count = 0
         self._files = QueueFiles(folder, file_size - file_size % ENTRY_BYTES, open_files)
         self._log = log
         self._unwritten: deque[ConsumeQueue] = deque()
@@ -100,6 +102,7 @@ class ConsumeQueues:
         tail = queue.tail
         tail.extend(ENTRY.pack(put.position, put.size, put.tags_code))
         queue.max_offset += 1
+        self.count += 1
         if len(tail) == ENTRY_BYTES:  # asked after the entry is in: whoever empties the tail sees it or we see that
             self._unwritten.append(queue)
         elif len(tail) >= _TAIL_BYTES and self._writing.acquire(blocking=False):
@@ -122,7 +125,7 @@ class ConsumeQueues:
             )
             with self._trim:
                 queue.tail.extend(_BLANK * (offset - queue.max_offset))
-                queue.max_offset = offset
+                self._end_at(queue, offset)
                 self._unwritten.append(queue)
 
     def _begin_at(self, queue: ConsumeQueue, offset: int) -> None:
@@ -130,7 +133,8 @@ class ConsumeQueues:
         with self._trim:
             queue.tail[:] = _BLANK * (within // ENTRY_BYTES)
             queue.tail_offset = offset - within // ENTRY_BYTES
-            queue.min_offset = queue.max_offset = offset
+            queue.min_offset = offset
+            self._end_at(queue, offset)
             self._unwritten.append(queue)
 
     def truncate(self, queue: ConsumeQueue, offset: int) -> None:
@@ -142,8 +146,12 @@ class ConsumeQueues:
                 queue.tail_offset = offset
             else:
                 del queue.tail[(offset - queue.tail_offset) * ENTRY_BYTES :]
-            queue.max_offset = offset
+            self._end_at(queue, offset)
             queue.min_offset = min(queue.min_offset, offset)
+
+    def _end_at(self, queue: ConsumeQueue, offset: int) -> None:
+        self.count += offset - queue.max_offset
+        queue.max_offset = offset
 
     # -- reading ----------------------------------------------------------------------------------------------------
 
@@ -235,7 +243,8 @@ class ConsumeQueues:
             queue.max_offset = loader.end_of_damaged(queue.place)
             self.damaged.append(queue)
         else:
-            queue.min_offset, queue.max_offset = offsets
+            queue.min_offset = offsets.least
+            self._end_at(queue, offsets.end)
             queue.tail_offset = queue.max_offset
             self.by_topic.setdefault(queue.topic, {})[queue.queue_id] = queue
 
@@ -296,6 +305,7 @@ class ConsumeQueues:
         with self._writing:
             self._files.delete_topic(topic)
             for queue in self.by_topic.pop(topic, {}).values():
+                self.count -= queue.max_offset
                 queue.tail.clear()
 
     def close(self) -> None:

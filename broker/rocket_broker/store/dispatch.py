@@ -29,12 +29,26 @@ Dispatch = tuple[ConsumeQueue, Put, int, bytes]
 
 
 class Dispatcher:
-    """Dispatches to one store's queues and index (None where it is switched off)."""
+    """Dispatches to one store's queues and index (None where it is switched off).
+
+    `mark` says up to which position of the log both know of it, and how many entries the queues have then: one value,
+    so that another thread may ask. Whoever dispatches moves it, by `reached`.
+    """
 
     def __init__(self, queues: ConsumeQueues, index: Index | None, delay_levels: tuple[int, ...]) -> None:
         self.queues = queues
         self.index = index
+        self.mark = (0, 0)
         self._delay_levels = delay_levels
+
+    @property
+    def position(self) -> int:
+        """Up to where queues and index know of the log."""
+        return self.mark[0]
+
+    def reached(self, position: int) -> None:
+        """Every record before `position` is dispatched, and none behind it."""
+        self.mark = (position, self.queues.count)
 
     def dispatch(self, records: Sequence[Dispatch]) -> None:
         """These records are in the log: from now on readers find them."""

@@ -98,6 +98,13 @@ class File:
         except OSError as error:
             return None if error.errno == errno.ENXIO else start  # a file system that does not tell
 
+    def data_end(self) -> int:
+        """Where the file's first hole begins; its length where it has none, or on a file system that does not tell."""
+        try:
+            return os.lseek(self.fd, 0, os.SEEK_HOLE)
+        except OSError:
+            return self.size()
+
     def data_regions(self, start: int) -> list[tuple[int, int]]:
         """The regions from `start` on that may hold more than zeros, each with its end.
 

@@ -1,8 +1,8 @@
 """Makes the store durable: the log often, queues and index seldom, and the checkpoint that says how far.
 
-Runs in a thread beside puts. That is safe because the log's `end` and `dispatched` move only when what they speak of
-is done, because queue tails and waiting index entries are taken by single steps, and because a checkpoint names a
-position that was dispatched before its work began.
+Runs in a thread beside puts. That is safe because the log's `end` and the dispatcher's `mark` move only when what they
+speak of is done, because queue tails and waiting index entries are taken by single steps, and because a checkpoint
+names a position that was dispatched before its work began.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Keeper:
         self._logger = logger
         self._saving = threading.Lock()
         self._last_checkpoint = 0
+        self._is_hasty = False
         self._is_failing = False
 
     def flush(self, now_ms: int, interval: int, timestamp: int) -> None:
@@ -41,25 +42,27 @@ class Keeper:
 
         `timestamp` is the store time of the last message put. Raises OSError when a sync fails.
         """
+        is_hasty, self._is_hasty = self._is_hasty, False  # before the mark: what comes then is for the next flush
+        mark = self._dispatcher.mark
         flushed = self._log.sync()
         self._log.reserve_ahead()
         with self._saving:
             is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
-            if is_late or now_ms - self._last_checkpoint >= interval:
+            if is_hasty or is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms
-                self._save(timestamp, is_last=False)
+                self._save(mark, timestamp, is_last=False)
             else:
                 self._write_queues()
 
     def hasten(self) -> None:
         """The next flush saves a checkpoint, whatever the interval."""
-        self._last_checkpoint = 0
+        self._is_hasty = True
 
     def finish(self, timestamp: int) -> None:
         """The last flush, when nobody puts any more."""
         self._log.sync()
         with self._saving:
-            self._save(timestamp, is_last=True)
+            self._save(self._dispatcher.mark, timestamp, is_last=True)
 
     def distrust(self, position: int) -> None:
         """Queues and index are about to be made again: until the next checkpoint no start relies on what they hold.
@@ -76,9 +79,10 @@ class Keeper:
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
 
-    def _save(self, timestamp: int, *, is_last: bool) -> None:
+    def _save(self, mark: tuple[int, int], timestamp: int, *, is_last: bool) -> None:
+        """`mark`: what was dispatched before the log was synced."""
         log = self._log
-        position = 0 if log.limit == log.first else min(log.dispatched, log.flushed)  # 0: there is no segment yet
+        position, entries = mark if log.limit > log.first else (0, 0)  # 0: there is no segment yet
         index_state = self._sync_index()
         if not self._write_queues() or index_state is None:
             return
@@ -94,7 +98,7 @@ class Keeper:
             index_file=index_state[0],
             index_count=index_state[1],
             queues=len(queues) if is_last else -1,
-            queue_messages=sum(queue.max_offset - queue.min_offset for queue in queues) if is_last else -1,
+            queue_messages=sum(queue.max_offset - queue.min_offset for queue in queues) if is_last else entries,
             segment_size=log.segment_size,
         )
         if state != self.state:

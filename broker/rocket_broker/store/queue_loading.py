@@ -1,7 +1,8 @@
 """What a start finds of the consume queues, and whether that is what was there.
 
 Files may be missing, cut, of another configured size, or hold what no queue can hold: then the queue is damaged, and is
-made again from the log. The number of entries is found without reading a file whole, since there are many of them.
+made again from the log. The number of entries is found without reading a file whole, since there are many of them: what
+a file lacks in its middle shows as a hole, or by entries that stand behind nothing.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ ENTRY_BYTES: Final = 20
 BLANK_SIZE: Final = 0x7FFFFFFF
 _NOTHING: Final = bytes(ENTRY_BYTES)
 _BLOCK_BYTES: Final = 4096
+_READ_BYTES: Final = 256 * 1024
 
 
 class Offsets(NamedTuple):
@@ -55,11 +57,16 @@ class QueueLoader:
             is_later = self._end <= position < self._limit and size <= self._limit - position
             if not is_later and (position or size or tags_code):
                 return None
+            more = _first_behind(file, count)
+            if more is not None and more > count and 0 < _entry(file, more)[0] < self._end:
+                return None
             if count or len(bases) == 1:
                 break
             self._files.unlink(place, bases.pop())
+        if file.data_end() < count * ENTRY_BYTES or any(self._has_hole(place, base) for base in bases[:-1]):
+            return None
         end = bases[-1] // ENTRY_BYTES + count
-        if self._has_more(file, count * ENTRY_BYTES):
+        if more is not None:
             self._files.cut(place, end * ENTRY_BYTES)
         return Offsets(bases[0] // ENTRY_BYTES, end)
 
@@ -71,6 +78,10 @@ class QueueLoader:
             return False
         # Deleting what has expired leaves an entry of an expired record: where there is none, a file before is missing.
         return not bases[0] or _entry(self._files.open(place, bases[0]), 0)[0] < self._first
+
+    def _has_hole(self, place: str, base: int) -> bool:
+        """Whether a file whose entries all count lacks some of them."""
+        return File(self._files.path(place, base), os.O_RDONLY).data_end() < self._files.file_bytes
 
     def end_of_damaged(self, place: str) -> int:
         """The offset behind the last one that a damaged queue still tells of."""
@@ -103,15 +114,20 @@ class QueueLoader:
                 high = middle
         return low
 
-    def _has_more(self, file: File, start: int) -> bool:
-        """Whether anything but zeros stands in the file from byte `start` on."""
-        if start == self._files.file_bytes:
-            return False
-        block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
-        return any(file.read(start, block_end - start) or b"") or bool(file.data_regions(block_end))
-
 
 def _entry(file: File, number: int) -> tuple[int, int, int]:
     content = bytes(file.read(number * ENTRY_BYTES, ENTRY_BYTES) or b"")
     position, size, tags_code = ENTRY.unpack(content.ljust(ENTRY_BYTES, b"\0"))
     return position, size, tags_code
+
+
+def _first_behind(file: File, number: int) -> int | None:
+    """The first entry from this number on that holds anything but zeros; None where there is none."""
+    start = number * ENTRY_BYTES
+    block_end = start - start % _BLOCK_BYTES + _BLOCK_BYTES
+    for begin, end in [(start, block_end), *file.data_regions(block_end)]:
+        for at in range(begin, end, _READ_BYTES):
+            content = file.read(at, min(_READ_BYTES, end - at)) or b""
+            if rest := content.lstrip(b"\0"):
+                return (at + len(content) - len(rest)) // ENTRY_BYTES
+    return None

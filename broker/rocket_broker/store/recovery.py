@@ -79,6 +79,7 @@ class Recovery:
             self._settle(end, is_untouched=self.is_clean and end == start)
             self.log.flushed = min(start, end)  # who knows what the last process had synced
         self.dispatcher.queues.drop_before(self.log.first)
+        self.dispatcher.reached(self.log.end)
 
     def _distrust(self) -> None:
         self.keeper.distrust(min(self.checkpoint.position or 0, self.log.end))
@@ -134,8 +135,10 @@ class Recovery:
             self.logger.warning("a consume queue lacks files or parts of them: reading the whole log again")
             return False
         checkpoint = self.checkpoint
-        if start != checkpoint.position or checkpoint.queues < 0:
+        if start != checkpoint.position or checkpoint.queue_messages < 0:
             return True
+        if checkpoint.queues < 0:
+            return self._has_entries(checkpoint.queue_messages)
         queues = list(self.dispatcher.queues.all())
         messages = sum(queue.max_offset - queue.min_offset for queue in queues)
         if (len(queues), messages) == (checkpoint.queues, checkpoint.queue_messages):
@@ -143,6 +146,16 @@ class Recovery:
         self.logger.warning(
             "there are %d queues with %d messages, the checkpoint knows of %d with %d: reading the whole log again",
             len(queues), messages, checkpoint.queues, checkpoint.queue_messages,
+        )  # fmt: skip
+        return False
+
+    def _has_entries(self, wanted: int) -> bool:
+        """Whether the queues have so many entries of records before the checkpoint's position."""
+        if self.dispatcher.queues.count == wanted:
+            return True
+        self.logger.warning(
+            "the queues have %d entries, the checkpoint knows of %d: reading the whole log again",
+            self.dispatcher.queues.count, wanted,
         )  # fmt: skip
         return False
 

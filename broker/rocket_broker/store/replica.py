@@ -47,24 +47,24 @@ class Replica:
             self._cut()
             raise StoreError(f"the master's bytes at position {self._log.end} are no record: {error}") from error
         except OSError as error:
-            raise refused(f"the record at position {self._log.dispatched} waits for its queue", error) from error
+            raise refused(f"the record at position {self._dispatcher.position} waits for its queue", error) from error
 
     def _take_records(self) -> Iterator[record.Message]:
         """Takes whole records, and blanks, off the front of what was received."""
-        log = self._log
+        log, dispatcher = self._log, self._dispatcher
         while True:
-            limit = log.base_of(log.dispatched) + log.segment_size - log.dispatched
+            limit = log.base_of(dispatcher.position) + log.segment_size - dispatcher.position
             size = record.next_size(self._received, limit)
             if size is None or size > len(self._received):
                 return
             content = bytes(self._received[:size])
             if not record.is_blank(content):
                 message = record.decode(content)
-                if message.position != log.dispatched:
+                if message.position != dispatcher.position:
                     raise ProtocolError(f"the record says it belongs to position {message.position}")
                 yield message
             del self._received[:size]
-            log.dispatched += size
+            dispatcher.reached(dispatcher.position + size)
 
     def drop_partial(self) -> None:
         """Cuts off the beginning of a record whose rest has not come. Raises OSError, and StoreError as `append`."""
@@ -72,8 +72,8 @@ class Replica:
         self._cut()
 
     def _cut(self) -> None:
-        if self._log.dispatched < self._log.end:
-            self._log.cut(self._log.dispatched)
+        if self._dispatcher.position < self._log.end:
+            self._log.cut(self._dispatcher.position)
         self._received.clear()
 
     def take_arrivals(self) -> list[Arrival]:

@@ -60,7 +60,9 @@ class Requeue:
             entry = self._queues.entry(queue, put.queue_offset)
         except FileNotFoundError:
             return False
-        if entry is None or entry.position > put.position or (entry.position < put.position and not put.queue_offset):
+        if entry is None or entry.size <= 0:
+            return False
+        if entry.position > put.position or (entry.position < put.position and not put.queue_offset):
             return False
         if entry.position < put.position:
             self._leave_out(put)

@@ -261,6 +261,7 @@ class MessageStore:
     def reset_to(self, position: int) -> None:
         """Lets an empty log begin at `position`, where a segment of the master's begins. Raises StoreError."""
         self._log.begin_at(position)
+        self._dispatcher.reached(position)
 
     def take_arrivals(self) -> list[Arrival]:
         """The messages that came by replication since the last call."""
@@ -293,13 +294,13 @@ class MessageStore:
     def delete_topic(self, topic: str) -> None:
         """Removes the topic's queues; its records stay in the log until that is deleted. Raises StoreError.
 
-        A start that read the topic's last records again would miss their queues and make them anew, so the next flush
-        saves a checkpoint behind them.
+        A start would miss the queues that the last checkpoint knows of, so the next flush saves another one.
         """
         try:
             self._queues.delete_topic(topic)
         except OSError as error:
             raise refused(f"cannot delete the queues of topic {topic}", error) from error
+        self._dispatcher.reached(self._dispatcher.position)
         self._keeper.hasten()
 
     def delete_expired(self, now_ms: int, *, at_any_hour: bool = False) -> int:

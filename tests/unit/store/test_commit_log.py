@@ -47,7 +47,7 @@ def test_a_cut_into_an_earlier_segment_leaves_no_hole_behind(tmp_path: Path) -> 
     assert os.listdir(tmp_path / "commitlog") == [f"{0:020d}"]
     assert sorted(os.listdir(tmp_path / "commitlog.cut")) == [f"{1000:020d}", f"{2000:020d}"]
     assert (tmp_path / "commitlog" / f"{0:020d}").read_bytes() == (b"x" * 450).ljust(1000, b"\0")
-    assert (log.end, log.dispatched, log.limit) == (450, 450, 1000)
+    assert (log.end, log.limit) == (450, 1000)
     while log.end < 2500:
         log.room(90)
         log.append(b"y" * 90)

@@ -77,6 +77,84 @@ def test_rubbish_in_a_queues_last_file_is_noticed_and_made_again(
 
 
 @both
+@pytest.mark.parametrize(("first", "last"), [(0, 0), (0, 2), (1, 1), (2, 3), (4, 6), (6, 6), (0, 6)])
+def test_zeros_in_a_queues_last_file_are_noticed_and_made_again(
+    stores: Any, stopped: Path, first: int, last: int
+) -> None:
+    """It has seven entries: zeros before others, and where the last ones were."""
+    with open(queue_files(stopped)[-1], "r+b") as file:
+        file.seek(first * 20)
+        file.write(bytes((last - first + 1) * 20))
+    assert whole(stores, stores.open(stopped))
+    assert whole(stores, stores.open(stores.killed(stopped)))
+
+
+@both
+@pytest.mark.parametrize("folder", ["T/1", "T"])
+def test_a_queues_folder_that_is_gone_is_noticed_and_made_again(stores: Any, stopped: Path, folder: str) -> None:
+    shutil.rmtree(stopped / "consumequeue" / folder)
+    assert whole(stores, stores.open(stopped))
+    assert whole(stores, stores.open(stores.killed(stopped)))
+
+
+@pytest.mark.parametrize("is_clean", [True, False])
+@pytest.mark.parametrize(("number", "page"), [(0, 0), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)])
+def test_a_hole_in_a_queues_file_is_noticed_and_made_again(
+    stores: Any, message: Any, number: int, page: int, is_clean: bool
+) -> None:
+    """As a file system that was repaired leaves it. The first file is full, with 4 pages, the second one has 3."""
+    sizes = {"segment_size": 1 << 20, "queue_file_size": 4 * 4096}
+    store = stores.open(**sizes)
+    for position in range(1400):
+        store.put(message(position, body=b"x"))
+    store.flush()
+    if is_clean:
+        store.close()
+    root = stores.killed()
+    file = sorted((root / "consumequeue" / "T" / "0").iterdir())[number]
+    content = file.read_bytes()
+    with open(file, "wb") as again:
+        for at in (at for at in range(0, len(content), 4096) if at != page * 4096 and any(content[at : at + 4096])):
+            os.pwrite(again.fileno(), content[at : at + 4096], at)
+        again.truncate(len(content))
+    again = stores.open(root, **sizes)
+    assert [message.queue_offset for message in stores.reader(again)()] == list(range(1400))
+    assert file.read_bytes() == content
+
+
+def test_nothing_is_read_again_where_a_running_broker_goes_on_behind_its_checkpoint(
+    stores: Any, message: Any, clock: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Queues grow, are new, or begin anew as their topic is made again; segments expire."""
+    store = stores.open(checkpoint_interval=1000, delete_when=tuple(range(24)))
+    for number in range(300):
+        store.put(message(number, queue_id=number % 3, topic=f"T{number % 7}"))
+        if number % 40 == 0:
+            clock.now += 1000
+            store.delete_topic("T1")
+        if number == 200:
+            clock.now += 1000 * 3_600_000
+            store.delete_expired(clock.now)
+        store.flush()
+        stores.open(stores.killed()).close()
+    assert "whole log" not in caplog.text
+
+
+def test_zeros_in_a_queue_do_not_outlive_a_reading_of_the_whole_log(stores: Any, message: Any) -> None:
+    """They stand where a start does not look; the checkpoint is lost."""
+    store = stores.open()
+    for number in range(COUNT):
+        store.put(message(number, queue_id=number % 2))
+    store.close()
+    with open(queue_files(stores.root)[1], "r+b") as file:
+        file.seek(60)
+        file.write(bytes(40))
+    (stores.root / "checkpoint").unlink()
+    (stores.root / "abort").touch()
+    assert whole(stores, stores.open())
+
+
+@both
 @pytest.mark.parametrize("size", [100, 400, 6000])
 def test_another_size_of_queue_files_makes_the_queues_again(stores: Any, stopped: Path, size: int) -> None:
     assert whole(stores, stores.open(stopped, queue_file_size=size))

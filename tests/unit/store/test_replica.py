@@ -86,7 +86,7 @@ def test_bytes_that_are_no_records_are_refused_and_cut_off(stores: Any, master: 
 def test_half_a_record_is_cut_off_at_the_next_start(stores: Any, master: Any, tmp_path: Path) -> None:
     slave = stores.open(tmp_path / "slave")
     slave.append_replica(0, master.read_log(0, 1000, may_block=True))
-    whole = slave._log.dispatched
+    whole = slave._dispatcher.position
     assert whole < slave.max_position == 1000
     slave.close()
     again = stores.open(tmp_path / "slave")

@@ -70,7 +70,7 @@ def test_a_whole_record_of_a_topic_that_cannot_be_is_left_out(stores: Any, messa
     put = store.put(message(0))
     strange = record.encode(record.Message(topic=topic, queue_id=0, body=b"strange", position=put.size))
     store._log.append(strange)
-    store._log.dispatched = store.max_position
+    store._dispatcher.reached(store.max_position)
     store.put(message(1))
     store.flush()
     copy = stores.killed()

@@ -73,6 +73,7 @@ class DelayService:
         self._synced = synced
         self._now_ms = now_ms
         self._wake: dict[int, asyncio.Event] = {}
+        self._delays: tuple[int, ...] = ()
         #: Why a level's queue cannot be read at the moment.
         self._waiting: dict[int, str] = {}
 
@@ -82,10 +83,11 @@ class DelayService:
         if event is not None:
             event.set()
 
-    async def run(self, levels: int, save_seconds: float) -> None:
-        """Serves every level and saves their offsets; never returns."""
+    async def run(self, delays: tuple[int, ...], save_seconds: float) -> None:
+        """Serves every level, whose delays (ms) these are, and saves their offsets; never returns."""
+        self._delays = delays
         async with asyncio.TaskGroup() as tasks:
-            for level in range(1, levels + 1):
+            for level in range(1, len(delays) + 1):
                 self._wake[level] = asyncio.Event()
                 tasks.create_task(self._serve(level), name=f"delay level {level}")
             tasks.create_task(self._save_every(save_seconds), name="delay offsets")
@@ -125,9 +127,10 @@ class DelayService:
         self._waiting.pop(level, None)
         for position, size, due in entries:
             now = self._now_ms()
-            if due > now:
-                return (due - now) / 1000
             try:
+                due = self._believed(due, level, position, size)
+                if due > now:
+                    return (due - now) / 1000
                 self._deliver_one(position, size)
             except (RequestError, StoreError) as error:
                 log.error("delayed message at %d is not delivered yet: %s", position, error)
@@ -136,6 +139,21 @@ class DelayService:
             self._offsets.table[level] = offset
             self._offsets.version = self._offsets.version.next_version(now)
         return None if self._store.max_offset(SCHEDULE_TOPIC, queue_id) <= offset else 0.0
+
+    def _believed(self, due: int, level: int, position: int, size: int) -> int:
+        """When a message is due whose entry says `due`, ms.
+
+        No entry can be due later than its level's delay from now, unless it is damaged, the clock was set back or the
+        level had a longer delay: then the record says when, or now, as in Apache's broker. Raises StoreError.
+        """
+        now, delay = self._now_ms(), self._delays[level - 1]
+        if due <= now + delay:
+            return due
+        try:
+            stored = record.decode(self._store.look_up(position, size) or b"").store_timestamp
+        except ProtocolError:
+            return now
+        return stored + delay if stored <= now else now
 
     def _waits(self, level: int, why: str) -> None:
         if self._waiting.get(level) != why:

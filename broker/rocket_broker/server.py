@@ -237,7 +237,7 @@ class BrokerServer:
         if settings.is_master:
             self._spawn("replication", self.master.run())
             save_seconds = settings.flush_delay_offset_interval / 1000
-            self._spawn("delay", self.delay.run(len(self.broker.delay_levels), save_seconds))
+            self._spawn("delay", self.delay.run(self.broker.delay_levels, save_seconds))
         else:
             self._spawn("replication", self.slave.run())
             self._spawn("metadata", self.metadata.run())

@@ -60,6 +60,10 @@ class Checkpoint(msgspec.Struct, frozen=True, kw_only=True):
         """The same while queues and index are made again; the log was whole up to `position`."""
         return msgspec.structs.replace(self, position=position, queues=_REMAKING, queue_messages=-1)
 
+    def uncounted(self) -> Checkpoint:
+        """The same, but how many entries the queues have is unknown."""
+        return msgspec.structs.replace(self, queues=-1, queue_messages=-1)
+
     @property
     def common_timestamp(self) -> int:
         """Apache's rule: records stored before this are safe in the log and in the queues."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -35,6 +37,8 @@ class Keeper:
         self._saving = threading.Lock()
         self._last_checkpoint = 0
         self._is_hasty = False
+        #: Two for each deletion of queues: one when it begins, one when it is done.
+        self._deletions = 0
         self._is_failing = False
 
     def flush(self, now_ms: int, interval: int, timestamp: int) -> None:
@@ -43,6 +47,7 @@ class Keeper:
         `timestamp` is the store time of the last message put. Raises OSError when a sync fails.
         """
         is_hasty, self._is_hasty = self._is_hasty, False  # before the mark: what comes then is for the next flush
+        deletions = self._deletions
         mark = self._dispatcher.mark
         flushed = self._log.sync()
         self._log.reserve_ahead()
@@ -50,13 +55,26 @@ class Keeper:
             is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
             if is_hasty or is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms
-                self._save(mark, timestamp, is_last=False)
+                self._save(mark if self._is_counted(deletions) else (mark[0], -1), timestamp, is_last=False)
             else:
                 self._write_queues()
 
-    def hasten(self) -> None:
-        """The next flush saves a checkpoint, whatever the interval."""
-        self._is_hasty = True
+    @contextmanager
+    def deleting(self) -> Iterator[None]:
+        """Queues go meanwhile: until the next checkpoint, which the next flush saves, no start counts their entries.
+
+        A kill just after would make it read the whole log, and bring back what was deleted. Raises OSError.
+        """
+        with self._saving:
+            self._deletions += 1
+            if self.state.queue_messages >= 0:
+                self._save_state(self.state.uncounted())
+        try:
+            yield
+        finally:
+            self._dispatcher.reached(self._dispatcher.position)
+            self._deletions += 1
+            self._is_hasty = True
 
     def finish(self, timestamp: int) -> None:
         """The last flush, when nobody puts any more."""
@@ -79,8 +97,12 @@ class Keeper:
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
 
+    def _is_counted(self, deletions: int) -> bool:
+        """Whether no queues were being deleted when there were so many `deletions`, and none have been since."""
+        return deletions % 2 == 0 and deletions == self._deletions
+
     def _save(self, mark: tuple[int, int], timestamp: int, *, is_last: bool) -> None:
-        """`mark`: what was dispatched before the log was synced."""
+        """`mark`: what was dispatched before the log was synced; -1 entries where nobody knows how many."""
         log = self._log
         position, entries = mark if log.limit > log.first else (0, 0)  # 0: there is no segment yet
         index_state = self._sync_index()

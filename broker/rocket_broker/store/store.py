@@ -292,16 +292,12 @@ class MessageStore:
     # -- deleting ---------------------------------------------------------------------------------------------------
 
     def delete_topic(self, topic: str) -> None:
-        """Removes the topic's queues; its records stay in the log until that is deleted. Raises StoreError.
-
-        A start would miss the queues that the last checkpoint knows of, so the next flush saves another one.
-        """
+        """Removes the topic's queues; its records stay in the log until that is deleted. Raises StoreError."""
         try:
-            self._queues.delete_topic(topic)
+            with self._keeper.deleting():
+                self._queues.delete_topic(topic)
         except OSError as error:
             raise refused(f"cannot delete the queues of topic {topic}", error) from error
-        self._dispatcher.reached(self._dispatcher.position)
-        self._keeper.hasten()
 
     def delete_expired(self, now_ms: int, *, at_any_hour: bool = False) -> int:
         """Both steps of retention: `cleaner.delete`, which takes a thread of its own, and `trim`. Counts segments."""

@@ -140,6 +140,20 @@ def test_nothing_is_read_again_where_a_running_broker_goes_on_behind_its_checkpo
     assert "whole log" not in caplog.text
 
 
+def test_a_kill_just_after_a_topic_was_deleted_brings_no_deleted_topic_back(
+    stores: Any, message: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = stores.open()
+    for topic in ("old", "new", "other"):
+        store.put(message(topic=topic))
+    store.delete_topic("old")
+    store.flush()
+    store.delete_topic("new")
+    again = stores.open(stores.killed())
+    assert again.queues() == [("other", 0)]
+    assert "whole log" not in caplog.text
+
+
 def test_zeros_in_a_queue_do_not_outlive_a_reading_of_the_whole_log(stores: Any, message: Any) -> None:
     """They stand where a start does not look; the checkpoint is lost."""
     store = stores.open()

@@ -74,7 +74,11 @@ class Keeper:
         finally:
             self._dispatcher.reached(self._dispatcher.position)
             self._deletions += 1
-            self._is_hasty = True
+            self.hasten()
+
+    def hasten(self) -> None:
+        """The next flush saves a checkpoint, whatever the interval."""
+        self._is_hasty = True
 
     def finish(self, timestamp: int) -> None:
         """The last flush, when nobody puts any more."""

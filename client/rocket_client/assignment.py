@@ -64,6 +64,9 @@ class Assignment:
             intake.close()
         patience = _HAND_OVER if self._locks is None or self._closing else _HAND_OVER_ORDERLY
         await asyncio.gather(*(intake.idle(patience) for intake in leaving))
+        for intake in leaving:
+            if intake.commit_offset > intake.begun_at:  # said again: another may have had the queue for a moment, too
+                self._committed.pop(intake.queue, None)
         await self._save({intake.queue: intake.commit_offset for intake in leaving})
         for intake in leaving:
             self._committed.pop(intake.queue, None)
@@ -129,7 +132,10 @@ class Assignment:
 
     async def _start_offset(self, queue: MessageQueue) -> int | None:
         kept = await self._offsets.load(queue)
-        return kept if kept is not None and kept >= 0 else await self._begin(queue)
+        if kept is None or kept < 0:
+            return await self._begin(queue)
+        self._committed[queue] = kept  # not to be said again, until it is more: its last owner may get further
+        return kept
 
     async def _start_offset_or_none(self, queue: MessageQueue) -> int | None:
         try:

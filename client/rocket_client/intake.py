@@ -100,6 +100,7 @@ class Intake:
 
     def __init__(self, around: Surroundings, queue: MessageQueue, start: int) -> None:
         self.queue = queue
+        self.begun_at = start
         self.window: ProcessQueue[ReceivedMessage] = ProcessQueue(start)
         self.in_line = False
         self.closed = False

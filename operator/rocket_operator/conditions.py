@@ -87,17 +87,19 @@ def conditions(
     }
     found["Stable"] = _stable(view, found)
     before = {each["type"]: each for each in previous}
-    return [_condition(view, name, each, before.get(name)) for name, each in found.items()]
+    generation = view.cluster.generation
+    return [condition(name, each, before.get(name), generation, view.now) for name, each in found.items()]
 
 
-def _condition(view: View, name: str, found: Found, before: Mapping[str, Any] | None) -> dict[str, Any]:
+def condition(name: str, found: Found, before: Mapping[str, Any] | None, generation: int, now: float) -> dict[str, Any]:
+    """One condition as the status has it. `before`: what it replaces, by whoever wrote it; `now`: seconds."""
     word = "True" if found.holds else "False"
-    same = before is not None and before["status"] == word
+    since = before.get("lastTransitionTime") if before is not None and before.get("status") == word else None
     return {
         "type": name,
         "status": word,
-        "observedGeneration": view.cluster.generation,
-        "lastTransitionTime": before["lastTransitionTime"] if same and before else timestamp(view.now),
+        "observedGeneration": generation,
+        "lastTransitionTime": since or timestamp(now),
         "reason": found.reason,
         "message": found.message[:1000],
     }

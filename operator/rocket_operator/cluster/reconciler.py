@@ -16,7 +16,7 @@ from rocket_operator.cluster.brokers import Refused
 from rocket_operator.cluster.events import Events
 from rocket_operator.cluster.observer import Observer
 from rocket_operator.cluster.resources import Resources
-from rocket_operator.conditions import Problem
+from rocket_operator.conditions import Found, Problem, condition
 from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.problems import InvalidManifest
 from rocket_operator.rollout.cluster import next_step
@@ -63,10 +63,19 @@ class Reconciler:
             await self._resources.orphaned(namespace, name)
             return Outcome(exists=False)  # its children go with it, by their owner references
         try:
-            cluster = _cluster(body)
+            return await self._bring(_cluster(body), body, clock)
         except InvalidManifest as error:
-            return await self._invalid(body, error)
-        return await self._bring(cluster, body, clock)
+            problem = Problem("InvalidSpec", "; ".join(str(one) for one in error.problems))
+            log.warning("%s/%s cannot be used: %s", namespace, name, problem.message)
+            await self._write_problem(body, problem, clock())
+            return Outcome(problem=problem)
+        except ApiError:
+            raise
+        except Exception as error:  # whatever it is: a status that stays as it was would be untrue
+            problem = Problem("OperatorFault", f"a fault of the operator: {type(error).__name__}: {error}")
+            log.exception("%s/%s cannot be looked at: a fault of the operator", namespace, name)
+            await self._write_problem(body, problem, clock())
+            return Outcome(problem=problem, retry=True)
 
     async def _bring(self, cluster: Cluster, body: Manifest, clock: Callable[[], float]) -> Outcome:
         images = Images.choose(cluster.spec, self._defaults)
@@ -105,6 +114,8 @@ class Reconciler:
         if problem is not None:
             await self._report(cluster, problem)
         if view is None:
+            if problem is not None:
+                await self._write_problem(body, problem, clock())
             return Outcome(problem=problem, retry=True, retry_after=delay)
         return await self._say(Look(view, step, done, problem, self._defaults.version), body, retry, delay, clock)
 
@@ -135,21 +146,22 @@ class Reconciler:
         log.warning("%s/%s: %s", cluster.namespace, cluster.name, problem.message, extra=where)
         await self._events.tell(cluster, problem.reason, problem.message, is_warning=True)
 
-    async def _invalid(self, body: Manifest, error: InvalidManifest) -> Outcome:
-        """A resource that the API server let through and this operator cannot use: it was made for another version."""
-        metadata = body["metadata"]
-        problem = Problem("InvalidSpec", "; ".join(str(one) for one in error.problems))
-        log.warning("%s/%s cannot be used: %s", metadata["namespace"], metadata["name"], problem.message)
-        condition = {
-            "type": "Reconciled", "status": "False", "reason": problem.reason, "message": problem.message[:1000],
-            "observedGeneration": metadata.get("generation", 0), "lastTransitionTime": metadata["creationTimestamp"],
-        }  # fmt: skip
-        others = [each for each in (body.get("status") or {}).get("conditions") or () if each["type"] != "Reconciled"]
-        found = {**(body.get("status") or {}), "summary": problem.message[:200], "conditions": [condition, *others]}
-        if found != body.get("status"):
-            named = {"metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}, "status": found}
+    async def _write_problem(self, body: Manifest, problem: Problem, now: float) -> None:
+        """Says what is wrong where nothing else can be said: all but these two conditions stays as it was told last."""
+        metadata, previous = body["metadata"], body.get("status") or {}
+        told = previous.get("conditions") or ()
+        before = {each["type"]: each for each in told}
+        wrong = Found(False, problem.reason, problem.message)
+        found = [
+            condition(name, wrong, before.get(name), metadata.get("generation", 0), now)
+            for name in ("Reconciled", "Stable")
+        ]
+        names = {each["type"] for each in found}
+        others = [each for each in told if each["type"] not in names]
+        new = {**previous, "summary": problem.message[:200], "conditions": [*found, *others]}
+        if not is_same(new, previous):
+            named = {"metadata": {"name": metadata["name"], "namespace": metadata["namespace"]}, "status": new}
             await self._api.apply({"apiVersion": body["apiVersion"], "kind": KIND, **named}, "status", STATUS_MANAGER)
-        return Outcome(problem=problem)
 
 
 def _cluster(body: Manifest) -> Cluster:

@@ -56,11 +56,11 @@ class Resources:
         previous = body.get("status") or {}
         before = next((one for one in previous.get("conditions") or () if one["type"] == "Ready"), None)
         word = "True" if holds else "False"
-        same = before is not None and before["status"] == word
+        since = before.get("lastTransitionTime") if before is not None and before.get("status") == word else None
         condition = {
             "type": "Ready", "status": word, "reason": reason, "message": message,
             "observedGeneration": each.generation,
-            "lastTransitionTime": before["lastTransitionTime"] if same and before else timestamp(now),
+            "lastTransitionTime": since or timestamp(now),
         }  # fmt: skip
         new = {"observedGeneration": each.generation, "groups": groups, "conditions": [condition]}
         if new == previous:

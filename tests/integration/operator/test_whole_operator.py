@@ -86,7 +86,8 @@ async def test_watches_that_hear_nothing_cost_no_more_than_a_resync(kubernetes: 
 async def test_the_second_operator_stands_by_and_takes_over_at_once_when_the_first_stops(
     kubernetes: Kubernetes,
 ) -> None:
-    first, second = (replace(SETTINGS, instance=name, lease_namespace="default") for name in ("first", "second"))
+    patient = replace(SETTINGS, lease_namespace="default", timing=Timing(duration=60.0, renew=40.0, retry=0.05))
+    first, second = (replace(patient, instance=name) for name in ("first", "second"))
     async with running(kubernetes, second) as standing_by:
         async with running(kubernetes, first):
             lease = await eventually(lambda: kubernetes.store.get("Lease", "default", LEASE))

@@ -15,15 +15,7 @@ _OWN_TOPICS = frozenset(
         "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC",
     }
 )  # fmt: skip
-_OWN_PREFIXES = ("rmq_sys_", "RMQ_SYS_", "%SYS%")
-_OWN_GROUPS = (
-    "TOOLS_CONSUMER",
-    "FILTERSRV_CONSUMER",
-    "SELF_TEST_C_GROUP",
-    "__MONITOR_CONSUMER",
-    "CLIENT_INNER_PRODUCER",
-)
-
+_OWN_PREFIXES = ("rmq_sys_", "%SYS%")
 Copied = tuple[tuple[TopicConfig, ...], tuple[SubscriptionGroupConfig, ...]]
 
 
@@ -39,11 +31,7 @@ def to_copy(source: Broker, target: Broker, cluster: Cluster) -> Copied | None:
     topics = [
         config for name, config in source.topics.items() if name not in target.topics and not is_own(name, cluster)
     ]
-    groups = [
-        config
-        for name, config in source.consumer_groups.items()
-        if name not in target.consumer_groups and not name.startswith(("CID_ONSAPI", "CID_SYS", *_OWN_GROUPS))
-    ]
+    groups = [config for name, config in source.consumer_groups.items() if name not in target.consumer_groups]
     return tuple(topics), tuple(groups)
 
 
@@ -53,5 +41,5 @@ def is_own(topic: str, cluster: Cluster) -> bool:
         topic in _OWN_TOPICS
         or topic.startswith(_OWN_PREFIXES)
         or topic == cluster.spec.cluster_name
-        or topic.removeprefix(f"{cluster.brokers}-").isdecimal()
+        or (topic.startswith(f"{cluster.brokers}-") and topic.removeprefix(f"{cluster.brokers}-").isdecimal())
     )

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 from rocket_operator.objects import broker
 from rocket_operator.objects.groups import Group, State
+from rocket_operator.objects.members import Member
 from rocket_operator.rollout.differences import stamped
 from rocket_operator.rollout.metadata import to_copy
 from rocket_operator.rollout.steps import Apply, CopyMetadata, Step, Unregister, Wait
@@ -149,20 +150,16 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         yield _leave(view, group, "scaling.down.policy is Force")
         return
     deadline = (group.started or view.now) + down.drain_timeout_seconds if down.drain_timeout_seconds else None
-    apart = _slave_apart(view, group)
     is_late = deadline is not None and view.now >= deadline
-    if is_late and down.on_timeout is DrainPolicy.FORCE and left != ():
+    doubt = _doubt(view, group, left)
+    if is_late and down.on_timeout is DrainPolicy.FORCE and (left or doubt):
         yield _leave(view, group, f"it was not drained within {down.drain_timeout_seconds} s")
-    elif left is None:
-        why = "its master, or that of a group that stays, does not answer"
-        yield Wait(f"it cannot be said what is left in group {group.index}: {why}", deadline)
-    elif apart is not None:
-        why = f"{apart} does not follow its master, and may hold what that one lacks"
-        yield Wait(f"it cannot be said what is left in group {group.index}: {why}", deadline)
+    elif group.state is State.VERIFYING and (left or doubt):
+        why = f"group {group.index} has messages to consume again, or may have"
+        yield move(view, replace(group, state=State.DRAINING, quiet_since=None), why, "GroupDraining")
+    elif doubt:
+        yield Wait(f"it cannot be said what is left in group {group.index}: {doubt}", deadline)
     elif left:
-        if group.state is State.VERIFYING:
-            why = f"group {group.index} has messages to consume again"
-            yield move(view, replace(group, state=State.DRAINING, quiet_since=None), why, "GroupDraining")
         total = sum(blocker.remaining for blocker in left)
         late = f", longer than {down.drain_timeout_seconds} s" if is_late else ""
         first = f"{left[0].group or 'nobody'} in {left[0].topic}"
@@ -174,12 +171,15 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         yield from _verify(view, group)
 
 
-def _slave_apart(view: View, group: Group) -> str | None:
-    """A slave whose log its master does not know to be like its own: a master that lost its volume has nothing left."""
-    for pod in view.members(group.index):
-        broker = view.observed.brokers.get(pod.name)
-        if not pod.is_master and (broker is None or broker.behind is None):
-            return pod.name
+def _doubt(view: View, group: Group, left: tuple[Blocker, ...] | None) -> str | None:
+    """Why it cannot be said that nothing is left. A master that lost its volume has nothing, but its slaves may."""
+    if left is None:
+        return "its master, or that of a group that stays, does not answer"
+    for ordinal in range(1, view.cluster.members_per_group) if not left else ():
+        name = Member(view.cluster.name, group.index, ordinal).name
+        slave = view.observed.brokers.get(name)
+        if slave is None or slave.behind != 0:
+            return f"{name} does not follow its master, and may hold what that one lacks"
     return None
 
 

@@ -15,10 +15,12 @@ from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.rollout import objects, scaling
 from rocket_operator.rollout.cluster import next_step
 from rocket_operator.rollout.differences import stamped
+from rocket_operator.rollout.metadata import to_copy
 from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, Patch, Step, Unregister, Wait
 from rocket_operator.rollout.view import Blocker, Broker, Observed, Pod, View, Volume
 from rocket_operator.spec import ClusterSpec
 from rocket_operator.status import Look, status
+from rocket_wire.bodies.groups import SubscriptionGroupConfig
 from rocket_wire.bodies.topics import TopicConfig
 
 IMAGES = Images("broker:1.0", "namesrv:1.0", "1.0")
@@ -153,6 +155,20 @@ def test_a_new_group_is_closed_and_is_not_made_unasked_while_old_volumes_of_its_
     assert next_step(seen(view, volumes=(*view.observed.volumes, old))) is None
 
 
+@pytest.mark.parametrize("name", ["2024", "orders-broker-x", "TOOLS_CONSUMER_of_mine", "RMQ_SYS_of_mine"])
+def test_what_is_only_named_like_a_brokers_own_is_given_to_a_new_group(name: str) -> None:
+    cluster = at_rest().cluster
+    known = Broker({}, topics={name: TopicConfig(name)}, consumer_groups={name: SubscriptionGroupConfig(name)})
+    copied = to_copy(known, Broker({}, topics={}, consumer_groups={}), cluster)
+    assert copied == ((TopicConfig(name),), (SubscriptionGroupConfig(name),))
+
+
+def test_what_each_broker_makes_for_itself_is_not_given_to_another() -> None:
+    topics = {name: TopicConfig(name) for name in ("orders", "orders-broker-0", "TBW102", "rmq_sys_x")}
+    known = Broker({}, topics=topics, consumer_groups={})
+    assert to_copy(known, Broker({}, topics={}, consumer_groups={}), at_rest().cluster) == ((), ())
+
+
 # -- groups that go ----------------------------------------------------------------------------------------------------
 
 
@@ -184,6 +200,27 @@ def test_a_late_drain_is_forced_only_where_something_is_or_may_be_left(
 def test_a_group_whose_backlog_is_unknown_stays() -> None:
     view = at_rest("{scaling: {down: {stableSeconds: 0}}}", ACTIVE, DRAINING)
     assert isinstance(next_step(with_broker(view, f"{GROUP_1}-0", backlog=None)), Wait)
+
+
+@pytest.mark.parametrize("behind", [None, 1])
+def test_a_group_whose_slave_may_have_more_than_its_master_stays_or_is_forced(behind: int | None) -> None:
+    stays = at_rest("{scaling: {down: {stableSeconds: 0}}}", ACTIVE, DRAINING)
+    step = next_step(with_broker(stays, f"{GROUP_1}-1", behind=behind))
+    assert isinstance(step, Wait)
+    assert f"{GROUP_1}-1 does not follow its master" in step.why
+    verified = at_rest("{scaling: {down: {stableSeconds: 0}}}", ACTIVE, State.VERIFYING)
+    assert moved_to(next_step(with_broker(verified, f"{GROUP_1}-1", behind=behind))) == "Draining"
+    goes = at_rest("{scaling: {down: {drainTimeoutSeconds: 10, onTimeout: Force}}}", ACTIVE, DRAINING)
+    assert moved_to(next_step(with_broker(goes, f"{GROUP_1}-1", behind=behind))) == "Unregistering"
+
+
+def test_a_group_whose_slave_has_no_pod_stays_with_what_that_one_may_hold() -> None:
+    view = at_rest("{scaling: {down: {stableSeconds: 0}}}", ACTIVE, DRAINING)
+    brokers = {name: each for name, each in view.observed.brokers.items() if name != f"{GROUP_1}-1"}
+    found = next(scaling.drain(seen(without(view, f"{GROUP_1}-1"), brokers=brokers)))
+    assert f"{GROUP_1}-1 does not follow its master" in found.why
+    alone = at_rest("{broker: {slavesPerGroup: 0}, scaling: {down: {stableSeconds: 0}}}", ACTIVE, DRAINING)
+    assert moved_to(next(scaling.drain(alone))) == "Verifying"
 
 
 def test_no_group_is_forced_out_while_the_cluster_hibernates() -> None:

@@ -20,8 +20,12 @@ VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 IMAGE_TAG ?= $(VERSION)
 IMAGES := broker namesrv operator
 
+# make golden: where the store directories go, and the version of Apache's broker that writes them.
+GOLDEN ?= tests/golden/apache
+ROCKETMQ ?= 5.3.3
+
 .DEFAULT_GOAL := help
-.PHONY: help run demo test check format interop crash-matrix chart kubernetes faults e2e bench bench-compare images push lock clean
+.PHONY: help run demo test check format interop golden crash-matrix chart kubernetes faults e2e bench bench-compare images push lock clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +53,9 @@ format: $(VENV)/ready  ## rewrite the sources in the project's format
 
 interop: $(VENV)/ready  ## official Java, Go and C++ clients against a cluster of ours
 	$(BIN)/python tests/interop/run.py --up
+
+golden: $(VENV)/ready  ## Apache's own broker writes store directories for the tests (JDK, Maven; GOLDEN=DIR, ROCKETMQ=version)
+	$(BIN)/python tests/interop/golden.py --version $(ROCKETMQ) $(GOLDEN)
 
 crash-matrix: $(VENV)/ready  ## the operator killed after each of its writes, in every scenario
 	$(BIN)/python -m pytest -m slow --timeout 900 tests/integration/operator

@@ -46,7 +46,7 @@ def fetch() -> None:
     if not JARS.exists():
         partial = JARS.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
-        pom = ["-f", str(BENCHMARKS / "apache" / "pom.xml"), f"-Drocketmq.version={VERSION}"]
+        pom = ["-f", str(BENCHMARKS / "apache" / "pom.xml"), f"-Drocketmq.version={VERSION}", "-Pbenchmark"]
         goal = ["dependency:copy-dependencies", f"-DoutputDirectory={partial}", "-DincludeScope=runtime"]
         subprocess.run(["mvn", "-q", "-B", *pom, *goal], check=True)
         partial.rename(JARS)

@@ -7,16 +7,15 @@ go on where its group was, and send more. Whose broker begins is the row's name;
 from __future__ import annotations
 
 import asyncio
-import shutil
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from rocket_interop import judgement
-from rocket_interop.clients import BUILD, PROJECT, BuildError, Client, JavaBuild, run_tool
+from rocket_interop import apache, judgement
+from rocket_interop.apache import Broker, Cluster, Maker, OurServers, ServerFailed
+from rocket_interop.clients import BUILD, BuildError, Client, JavaBuild
 from rocket_interop.judgement import Faults, Message, Sent
 from rocket_interop.stage import Stage
 
@@ -24,19 +23,9 @@ from rocket_broker.store.tools.findings import Verdict
 from rocket_broker.store.tools.verify import verify
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
 
-sys.path.insert(0, str(PROJECT / "tests" / "support"))  # the servers of the tests, ours and Apache's
-
-from rocket_testing.apache import ApacheServers  # found by the line above
-from rocket_testing.cluster import Broker, Cluster, Maker, OurServers, started  # as above
-from rocket_testing.process import ServerFailed  # as above
-
 __all__ = ["SCENARIOS", "ServerFailed", "client", "play"]
 
 VERSION = "5.5.0"
-JARS = BUILD / f"apache-{VERSION}"
-
-#: A Java broker on a busy machine, on a store that it has to recover.
-_START_SECONDS = 90.0
 
 #: Apache's broker saves offsets for the first time ten seconds after its start.
 _SAVE_SECONDS = 20.0
@@ -44,16 +33,6 @@ _SAVE_SECONDS = 20.0
 #: Of the one delayed message of each turn: the first level, one second.
 _LEVEL = 1
 
-#: Small, so that every kind of file rolls over; the same for both brokers, since a store's files have one size.
-_FILES = {
-    "mappedFileSizeCommitLog": "65536",
-    "mappedFileSizeConsumeQueue": "400",
-    "maxHashSlotNum": "100",
-    "maxIndexNum": "400",
-    "timerWheelEnable": "false",
-    "flushConsumerOffsetInterval": "500",
-    "flushDelayOffsetInterval": "500",
-}
 SCENARIOS = {
     f"store-{first}-{how}": (first, how == "killed") for first in ("ours", "apache") for how in ("stopped", "killed")
 }
@@ -62,17 +41,6 @@ SCENARIOS = {
 def client() -> Client:
     """The row's client: Apache's, of the broker's version."""
     return Client(f"apache-broker-{VERSION}", JavaBuild(VERSION), tuple(SCENARIOS))
-
-
-async def fetch() -> None:
-    """Puts the jars of Apache's broker into JARS, once. Raises BuildError."""
-    if not JARS.exists():
-        partial = JARS.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        pom = ("-f", str(PROJECT / "benchmarks" / "apache" / "pom.xml"), f"-Drocketmq.version={VERSION}")
-        goal = ("dependency:copy-dependencies", f"-DoutputDirectory={partial}", "-DincludeScope=runtime")
-        await run_tool(["mvn", "-q", "-B", *pom, *goal])
-        partial.rename(JARS)
 
 
 @dataclass(frozen=True)
@@ -88,10 +56,10 @@ async def play(scenario: str, run_name: str) -> Faults:
     """Three turns: one broker, the other, and the first again."""
     first, is_killed = SCENARIOS[scenario]
     try:
-        await fetch()
+        theirs = await apache.servers(VERSION)
     except BuildError as error:
         return [str(error)]
-    makers: list[Maker] = [OurServers(), ApacheServers(JARS)]
+    makers: list[Maker] = [OurServers(), theirs]
     if first == "apache":
         makers.reverse()
     turns = [_Turn(makers[0], 0, is_killed), _Turn(makers[1], 1, is_killed), _Turn(makers[0], 2)]
@@ -171,12 +139,11 @@ def _content(file: Path) -> bytes:
 
 def _broker(turn: _Turn, store: Path, cluster: Cluster) -> Broker:
     """The turn's broker, started on the store; the cluster ends it at the latest."""
-    properties = _FILES | {
+    properties = {
         "storePathRootDir": str(store),
         "storePathCommitLog": str(store / "commitlog"),
         "brokerName": "broker-a",
+        "flushConsumerOffsetInterval": "500",
+        "flushDelayOffsetInterval": "500",
     }
-    broker = turn.maker.broker(store.parent, cluster.namesrv, **properties)
-    broker.patience = _START_SECONDS
-    cluster.brokers.append(broker)
-    return started(broker)
+    return apache.run_broker(turn.maker, store.parent, cluster, **properties)

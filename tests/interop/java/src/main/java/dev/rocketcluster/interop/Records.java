@@ -77,6 +77,7 @@ final class Records {
             .with("bodyLength", message.getBody().length)
             .with("bodyStart", body.substring(0, Math.min(body.length(), LARGEST_SHOWN)))
             .with("properties", new TreeMap<>(message.getProperties()))
+            .with("msgId", message.getMsgId())
             .print();
     }
 }

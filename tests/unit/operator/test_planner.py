@@ -15,12 +15,10 @@ from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.rollout import objects, scaling
 from rocket_operator.rollout.cluster import next_step
 from rocket_operator.rollout.differences import stamped
-from rocket_operator.rollout.metadata import to_copy
 from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, Patch, Step, Unregister, Wait
 from rocket_operator.rollout.view import Blocker, Broker, Observed, Pod, View, Volume
 from rocket_operator.spec import ClusterSpec
 from rocket_operator.status import Look, status
-from rocket_wire.bodies.groups import SubscriptionGroupConfig
 from rocket_wire.bodies.topics import TopicConfig
 
 IMAGES = Images("broker:1.0", "namesrv:1.0", "1.0")
@@ -153,20 +151,6 @@ def test_a_new_group_is_closed_and_is_not_made_unasked_while_old_volumes_of_its_
     old = replace(volume(view.cluster, 1, 0), released=True)
     assert [group.state for group in view.groups] == [ACTIVE, State.CREATING]
     assert next_step(seen(view, volumes=(*view.observed.volumes, old))) is None
-
-
-@pytest.mark.parametrize("name", ["2024", "orders-broker-x", "TOOLS_CONSUMER_of_mine", "RMQ_SYS_of_mine"])
-def test_what_is_only_named_like_a_brokers_own_is_given_to_a_new_group(name: str) -> None:
-    cluster = at_rest().cluster
-    known = Broker({}, topics={name: TopicConfig(name)}, consumer_groups={name: SubscriptionGroupConfig(name)})
-    copied = to_copy(known, Broker({}, topics={}, consumer_groups={}), cluster)
-    assert copied == ((TopicConfig(name),), (SubscriptionGroupConfig(name),))
-
-
-def test_what_each_broker_makes_for_itself_is_not_given_to_another() -> None:
-    topics = {name: TopicConfig(name) for name in ("orders", "orders-broker-0", "TBW102", "rmq_sys_x")}
-    known = Broker({}, topics=topics, consumer_groups={})
-    assert to_copy(known, Broker({}, topics={}, consumer_groups={}), at_rest().cluster) == ((), ())
 
 
 # -- groups that go ----------------------------------------------------------------------------------------------------

@@ -71,7 +71,7 @@ final class Records {
             .with("bornTimestamp", message.getBornTimestamp())
             .with("bornHost", message.getBornHostString())
             .with("storeTimestamp", message.getStoreTimestamp())
-            .with("storeHost", message.getStoreHost().toString())
+            .with("storeHost", message.getStoreHost().toString().substring(1))
             .with("reconsumeTimes", message.getReconsumeTimes())
             .with("preparedTransactionOffset", message.getPreparedTransactionOffset())
             .with("bodyLength", message.getBody().length)

@@ -71,7 +71,7 @@ class Observer:
         fixed, missing = await self._classes(cluster, volumes)
         return Observed(
             objects=_own(cluster, [item for found in children for item in found or ()]),
-            pods=tuple(reading.pod(item) for item in pods if _is_live(item)),
+            pods=tuple(pod for item in pods if _is_live(item) and (pod := reading.pod(item))),
             volumes=volumes,
             optional_kinds=frozenset(
                 kind for kind, found in zip(CHILDREN, children, strict=True) if kind in OPTIONAL and found is not None

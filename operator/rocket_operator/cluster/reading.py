@@ -28,15 +28,18 @@ _TROUBLES = frozenset(
 )  # fmt: skip
 
 
-def pod(manifest: Manifest) -> Pod:
+def pod(manifest: Manifest) -> Pod | None:
+    """A name server or broker; None for a pod that is none, though it may wear a broker's labels, as copies do."""
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
-    group = labels.get(GROUP_LABEL)
+    member = Member.parse(metadata["name"]) if GROUP_LABEL in labels else None
+    if GROUP_LABEL in labels and not _is_broker(member, metadata["name"], labels):
+        return None
     return Pod(
         name=metadata["name"],
         uid=metadata["uid"],
-        group=None if group is None else int(group),
-        ordinal=0 if group is None else int(metadata["name"].rpartition("-")[2]),
+        group=None if member is None else member.group,
+        ordinal=0 if member is None else member.ordinal,
         ip=status.get("podIP") or "",
         port=next((port["containerPort"] for port in _container(manifest).get("ports") or () if _is_clients(port)), 0),
         ready=any(each["type"] == "Ready" and each["status"] == "True" for each in status.get("conditions") or ()),
@@ -47,6 +50,14 @@ def pod(manifest: Manifest) -> Pod:
         version=labels.get(VERSION_LABEL, ""),
         role=labels.get(ROLE_LABEL, ""),
         trouble=next(_troubles(status), ""),
+    )
+
+
+def _is_broker(member: Member | None, name: str, labels: Mapping[str, str]) -> bool:
+    return (
+        member is not None
+        and member.group is not None
+        and (member.cluster, member.name) == (labels.get(CLUSTER_LABEL), name)
     )
 
 

@@ -13,9 +13,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from rocket_operator.objects.metadata import QUIET_ANNOTATION, STARTED_ANNOTATION, STATE_ANNOTATION
+
+#: The end of the year 9999: what is later cannot be written as a date.
+_LAST_SECOND: Final = 253_402_300_799.0
 
 
 class State(StrEnum):
@@ -76,7 +79,9 @@ class Group:
 
 
 def _seconds(text: str | None) -> float | None:
+    """What an annotation says; None for what is no time: a person may have written it."""
     try:
-        return float(text) if text else None
+        found = float(text or "nan")
     except ValueError:
         return None
+    return found if 0 <= found <= _LAST_SECOND else None

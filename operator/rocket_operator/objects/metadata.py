@@ -82,6 +82,12 @@ class Cluster:
         """A group's brokerName, and its objects' name."""
         return Member(self.name, index, 0).broker_name
 
+    def group_index(self, name: str) -> int | None:
+        """Which group an object of this name belongs to, whatever its labels say; None for none."""
+        member = Member.parse(f"{name}-0")
+        is_its_name = member is not None and member.group is not None and self.group(member.group) == name
+        return member.group if member is not None and is_its_name else None
+
     @property
     def members_per_group(self) -> int:
         return 1 + self.spec.broker.slaves_per_group

@@ -6,7 +6,9 @@ deleted without its pods and made anew: its pods never notice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from typing import Final
 
 from rocket_operator import quantity
 from rocket_operator.objects import KINDS, broker
@@ -17,6 +19,9 @@ from rocket_operator.rollout.differences import difference, stamped
 from rocket_operator.rollout.steps import Apply, Delete, Patch, Step, Wait
 from rocket_operator.rollout.view import View, Volume
 from rocket_operator.spec import KIND, Keep
+
+#: As a person writes it: no number of thousands of digits.
+_GROUP_NUMBER: Final = re.compile(r"\s*[0-9]{1,9}\s*")
 
 
 def apply(view: View) -> Iterator[Step]:
@@ -133,7 +138,7 @@ def forget_groups(view: View) -> Iterator[Step]:
 def adopt_volumes(view: View) -> Iterator[Step]:
     """Volumes of a group that was scaled away come back when a person says so, by an annotation of the resource."""
     for number in view.cluster.annotations.get(ADOPT_ANNOTATION, "").split(","):
-        for claim in view.old_volumes(int(number)) if number.strip().isdecimal() else ():
+        for claim in view.old_volumes(int(number)) if _GROUP_NUMBER.fullmatch(number) else ():
             changes = {"metadata": {"annotations": {RELEASED_ANNOTATION: None}}}
             why = f"volume {claim.name} may come back: {ADOPT_ANNOTATION} says so"
             yield Patch(why, "PersistentVolumeClaim", claim.name, changes, reason="VolumeAdopted")
@@ -145,7 +150,8 @@ def adopt_volumes(view: View) -> Iterator[Step]:
 def _retained(view: View, stateful_set: Manifest) -> list[Volume]:
     if view.cluster.spec.broker.storage.when_scaled is Keep.DELETE:
         return []
-    return view.volumes(int(stateful_set["metadata"]["labels"][GROUP_LABEL]))
+    index = view.cluster.group_index(stateful_set["metadata"]["name"])
+    return [] if index is None else view.volumes(index)
 
 
 def _template_size(stateful_set: Manifest) -> str:

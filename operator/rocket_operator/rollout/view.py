@@ -10,7 +10,7 @@ from typing import Any
 from rocket_operator.objects import broker as broker_objects
 from rocket_operator.objects import desired
 from rocket_operator.objects.groups import Group, State
-from rocket_operator.objects.metadata import GROUP_LABEL, Cluster, Images, Manifest
+from rocket_operator.objects.metadata import Cluster, Images, Manifest
 from rocket_operator.rollout.resources import DeclaredGroup, DeclaredTopic
 from rocket_operator.spec import Mode
 from rocket_wire.bodies.groups import SubscriptionGroupConfig
@@ -131,12 +131,12 @@ class View:
         Brokers whose ConfigMap somebody deleted may hold messages: such a group is as good as one that serves.
         """
         found: dict[int, Group] = {}
-        for (kind, _), manifest in self.observed.objects.items():
-            number = manifest["metadata"].get("labels", {}).get(GROUP_LABEL)
-            if kind == "ConfigMap" and number is not None:
-                found[int(number)] = Group.read(int(number), manifest)
-            elif kind == "StatefulSet" and number is not None:
-                found.setdefault(int(number), Group(int(number), State.ACTIVE))
+        for (kind, name), manifest in self.observed.objects.items():
+            index = self.cluster.group_index(name)
+            if kind == "ConfigMap" and index is not None:
+                found[index] = Group.read(index, manifest)
+            elif kind == "StatefulSet" and index is not None:
+                found.setdefault(index, Group(index, State.ACTIVE))
         return tuple(found[index] for index in sorted(found))
 
     @cached_property

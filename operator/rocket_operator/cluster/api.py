@@ -42,8 +42,9 @@ class ApiError(Exception):
 
     @property
     def is_refusal(self) -> bool:
-        """The same request will be refused again."""
-        return self.status in (400, 403, 405, 413, 422)
+        """The same request will be refused again. An API server calls fields of the wrong type an error of its own."""
+        is_of_wrong_type = self.status == 500 and "failed to create typed patch object" in self.message
+        return is_of_wrong_type or self.status in (400, 403, 405, 413, 422)
 
 
 class Api:

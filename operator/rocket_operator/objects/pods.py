@@ -108,10 +108,14 @@ def anti_affinity(wish: Wish, labels: Mapping[str, str]) -> dict[str, Any]:
 
 
 def template(metadata: dict[str, Any], spec: dict[str, Any], images: Images, over: Mapping[str, Any]) -> dict[str, Any]:
-    """A pod template with the resource's podTemplate laid over it. The version is a label, in no selector."""
-    metadata["labels"]["app.kubernetes.io/version"] = images.version[:63]
+    """A pod template with the resource's podTemplate laid over it. The version is a label, in no selector.
+
+    Labels of ours stay as they are: selectors go by them, and so does who looks for the pods.
+    """
+    own = {**metadata["labels"], "app.kubernetes.io/version": images.version[:63]}
     laid: dict[str, Any] = overlay({"metadata": metadata, "spec": spec}, over)
-    return laid
+    described = laid.get("metadata") or {}
+    return laid | {"metadata": {**described, "labels": {**(described.get("labels") or {}), **own}}}
 
 
 def overlay(under: Any, over: Any, field: str = "") -> Any:

@@ -209,6 +209,15 @@ def test_a_pod_template_is_laid_over_field_by_field_and_container_by_container()
     assert template["spec"]["containers"][0]["image"] == "broker:1.0"
 
 
+@pytest.mark.parametrize(
+    "metadata", ["{labels: {app.kubernetes.io/managed-by: me, team: pay}}", "{labels: null}", "null"]
+)
+def test_labels_that_pods_are_found_by_stay_whatever_a_pod_template_says(metadata: str) -> None:
+    plain = stateful_set("{}")["spec"]["template"]["metadata"]["labels"]
+    found = stateful_set(f"{{broker: {{podTemplate: {{metadata: {metadata}}}}}}}")["spec"]["template"]["metadata"]
+    assert found["labels"] == plain | ({"team": "pay"} if "team" in metadata else {})
+
+
 def test_null_takes_a_field_away() -> None:
     assert pods.overlay({"a": 1, "b": {"c": 2, "d": 3}}, {"a": None, "b": {"c": None}}) == {"b": {"d": 3}}
 

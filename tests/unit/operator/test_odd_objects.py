@@ -8,6 +8,7 @@ import pytest
 
 from rocket_operator import manifest, quantity
 from rocket_operator.cluster import reading
+from rocket_operator.cluster.api import ApiError
 from rocket_operator.objects.groups import Group
 from rocket_operator.objects.metadata import (
     CLUSTER_LABEL,
@@ -58,6 +59,19 @@ def test_an_objects_group_is_in_its_name(name: str, index: int | None) -> None:
 def test_an_annotation_that_is_no_time_counts_as_absent(text: str) -> None:
     found = Group.read(1, {"metadata": {"annotations": {STARTED_ANNOTATION: text, QUIET_ANNOTATION: text}}})
     assert (found.started, found.quiet_since) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "refused"),
+    [
+        (500, 'failed to create typed patch object (x; apps/v1, Kind=StatefulSet): .spec: expected map, got "y"', True),
+        (500, "etcdserver: request timed out", False),
+        (422, "periodSeconds: Invalid value", True),
+        (503, "", False),
+    ],
+)
+def test_what_an_api_server_will_refuse_again_is_a_refusal(status: int, message: str, refused: bool) -> None:
+    assert ApiError(status, "InternalError", message).is_refusal == refused
 
 
 @pytest.mark.parametrize("text", ["1e999999999", "1E-999999999"])

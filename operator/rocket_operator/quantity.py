@@ -6,10 +6,14 @@ https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import ROUND_CEILING, Context, Decimal
+from typing import Final
 
 _PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d{1,3})?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_LEAST: Final = Decimal("1e-9")
+#: For every number that `parse` gives.
+_EXACT: Final = Context(prec=5000)
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
 
 
@@ -29,8 +33,14 @@ def parse(quantity: str | int) -> Decimal:
 
 
 def is_equal(one: object, other: object) -> bool:
-    """Whether both are quantities and stand for the same number: an API server writes 1024Mi as 1Gi."""
-    try:
-        return isinstance(one, str | int) and isinstance(other, str | int) and parse(one) == parse(other)
-    except ValueError:
+    """Whether an API server takes both for the same: it writes 1024Mi as 1Gi, and rounds up to billionths."""
+    if not isinstance(one, str | int) or not isinstance(other, str | int):
         return False
+    try:
+        return _rounded(parse(one)) == _rounded(parse(other))
+    except (ValueError, ArithmeticError):  # of thousands of digits
+        return False
+
+
+def _rounded(number: Decimal) -> Decimal:
+    return number.quantize(_LEAST, ROUND_CEILING, _EXACT)

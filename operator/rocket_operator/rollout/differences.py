@@ -46,9 +46,8 @@ def _missing(wanted: Any, live: Any, path: str) -> str | None:
         return next((each for each in found if each), None)
     if isinstance(wanted, list):
         return _missing_item(wanted, live, path)
-    if wanted == live or quantity.is_equal(wanted, live):
-        return None
-    return path
+    is_left_out = live is None and not wanted  # the API server writes no "", false and 0
+    return None if is_left_out or wanted == live or quantity.is_equal(wanted, live) else path
 
 
 def _missing_item(wanted: list[Any], live: Any, path: str) -> str | None:

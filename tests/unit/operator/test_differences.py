@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from rocket_operator import quantity
 from rocket_operator.rollout.differences import difference, stamped
 
 
@@ -42,3 +43,24 @@ def test_a_quantity_written_in_another_way_is_the_same() -> None:
     wanted = stamped(made(memory="1024Mi", cpu=1))
     assert difference(wanted, {**wanted, "spec": {"memory": "1Gi", "cpu": "1000m"}}) is None
     assert difference(wanted, {**wanted, "spec": {"memory": "2Gi", "cpu": "1"}}) == "spec.memory"
+
+
+@pytest.mark.parametrize("wanted", ["", False, 0])
+def test_an_empty_value_that_the_api_server_leaves_out_is_no_difference(wanted: object) -> None:
+    manifest = stamped(made(env=[{"name": "a", "value": wanted}]))
+    assert difference(manifest, {**manifest, "spec": {"env": [{"name": "a"}]}}) is None
+    assert difference(manifest, {**manifest, "spec": {"env": [{"name": "a", "value": "1"}]}}) == "spec.env[a].value"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "live", "same"),
+    [
+        ("0.00000000001", "1n", True),
+        ("1e999", "1e999", True),
+        ("1e-999", "1n", True),
+        ("2n", "1n", False),
+        ("1" * 9999, "2", False),
+    ],
+)
+def test_a_quantity_is_rounded_up_to_billionths(wanted: str, live: str, same: bool) -> None:
+    assert quantity.is_equal(wanted, live) == same

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from rocket_client import FromWhere, Message, Producer, PushConsumer, RocketError
+from rocket_client import FromWhere, Message, NoNameServer, Producer, PushConsumer, RocketError
 from rocket_testing.e2e.images import PROJECT
 from rocket_testing.e2e.kubernetes import Kubernetes
 from rocket_testing.waiting import eventually
@@ -77,6 +77,17 @@ def traffic(kubernetes: Kubernetes, namesrv: str, topic: str = "traffic", group:
             process.kill()
 
 
+async def _first(producer: Producer, topic: str) -> None:
+    """Sends the first message. A node's rules for a Service come a moment after its pods are ready."""
+    async with asyncio.timeout(_LATE_SECONDS):
+        while True:
+            try:
+                await producer.send(Message(topic, "first"))
+                return
+            except NoNameServer:
+                await asyncio.sleep(0.2)
+
+
 async def _flow(namesrv: str, topic: str, group: str) -> Report:
     report, acknowledged, received = Report(), set[str](), Counter[str]()
     stop = asyncio.Event()
@@ -85,7 +96,7 @@ async def _flow(namesrv: str, topic: str, group: str) -> Report:
         Producer(namesrv, group=f"{group}-producer") as producer,
         PushConsumer(namesrv, group, from_where=FromWhere.FIRST) as consumer,
     ):
-        await producer.send(Message(topic, "first"))
+        await _first(producer, topic)
         await consumer.subscribe(topic)
         receiving = asyncio.create_task(_receive(consumer, received))
         print("flowing", flush=True)

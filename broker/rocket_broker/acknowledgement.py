@@ -44,23 +44,23 @@ class Acknowledgement:
     @property
     def is_needed(self) -> bool:
         """Whether a stored message waits for anything; else it may be acknowledged now."""
-        settings = self._config.settings
-        return (
-            settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
-            or settings.broker_role is BrokerRole.SYNC_MASTER
-            or self._topics.pending is not None
-        )
+        to_disk, slaves = self._wanted()
+        return to_disk or slaves > 0 or self._topics.pending is not None
 
     def wait(self, position: int) -> Awaitable[ResponseCode]:
         """What the log up to `position` must wait for by the settings of this moment; gives the status to answer."""
-        settings = self._config.settings
-        to_disk = settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
-        slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
+        to_disk, slaves = self._wanted()
         topics = self._topics.pending
         if to_disk and slaves <= 0 and topics is None:
             return self._flush(position)
         waiting = self._wait(position, to_disk, slaves)
         return waiting if topics is None else self._wait_with_topics(topics, waiting)
+
+    def _wanted(self) -> tuple[bool, int]:
+        """Whether the disk must have a message, and how many slaves."""
+        settings = self._config.settings
+        slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
+        return settings.flush_disk_type is FlushDiskType.SYNC_FLUSH, slaves
 
     async def _wait_with_topics(
         self, topics: asyncio.Future[None], waiting: Coroutine[None, None, ResponseCode]

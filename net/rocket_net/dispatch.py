@@ -2,7 +2,8 @@
 
 A handler is a plain function. It returns the answer (a command, or an encoded frame where the path is hot), None when
 nothing is to be answered, or an awaitable when the answer must wait: only that costs a task. What a handler raises
-becomes an answer: RequestError its own code, anything else SYSTEM_ERROR and a line in the log.
+becomes an answer: RequestError its own code, ServerError SYSTEM_ERROR and a line in the log, anything else the same
+with a traceback: a fault of the program.
 
 Where what many requests share is dear (a write to the disk, a task), the table has a `Together` instead: it is given
 all requests of its code that came one behind the other in one turn of the loop.
@@ -18,7 +19,7 @@ import msgspec
 
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
-from rocket_wire.errors import ProtocolError, RequestError
+from rocket_wire.errors import ProtocolError, RequestError, ServerError
 from rocket_wire.headers.header import Header
 
 if TYPE_CHECKING:
@@ -92,6 +93,9 @@ def failure(request: Command, error: BaseException, peer: str) -> Command:
     if isinstance(error, RequestError):
         return request.refuse(error.code, error.remark)
     if isinstance(error, ProtocolError):
+        return request.refuse(ResponseCode.SYSTEM_ERROR, str(error))
+    if isinstance(error, ServerError):
+        log.error("request %s from %s failed: %s", code_name(request.code), peer, error)
         return request.refuse(ResponseCode.SYSTEM_ERROR, str(error))
     log.error("request %s from %s failed", code_name(request.code), peer, exc_info=error)
     return request.refuse(ResponseCode.SYSTEM_ERROR, f"{type(error).__name__}: {error}")

@@ -1,4 +1,4 @@
-"""What can be wrong with bytes from a peer, by consequence: close the connection, or answer with a code."""
+"""What can go wrong with a request, by consequence: close the connection, or answer with a code."""
 
 from __future__ import annotations
 
@@ -17,3 +17,7 @@ class RequestError(Exception):
 
     def __str__(self) -> str:
         return f"{self.remark} (code {self.code})"
+
+
+class ServerError(Exception):
+    """The server cannot do it now, as when its disk fails. It is answered in these words, and one line is logged."""

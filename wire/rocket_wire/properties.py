@@ -40,8 +40,6 @@ def find(properties: bytes, name: bytes) -> bytes | None:
     """One value, without decoding the others; None if it is absent. Agrees with `decode`."""
     mark = name + b"\x01"
     at = properties.rfind(mark)
-    if at < 0:
-        return None
     while at > 0 and properties[at - 1] != 2:  # the end of a longer name, or inside a value
         at = properties.rfind(mark, 0, at)
     if at < 0:

@@ -11,9 +11,7 @@ from collections.abc import Awaitable
 from dataclasses import dataclass
 from typing import Final
 
-from rocket_broker.processors.unreadable import unreadable
 from rocket_broker.state import Broker
-from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import GetStatus, Got
 from rocket_broker.topics import PERM_READ
 from rocket_net.connection import Connection
@@ -109,18 +107,15 @@ async def _cold(broker: Broker, pull: _Pull) -> Reply:
 def _read(broker: Broker, pull: _Pull, *, may_block: bool = False) -> Got | None:
     settings, header = broker.config.settings, pull.header
     limit = settings.max_transfer_bytes_on_message_in_memory
-    try:
-        return broker.store.get(
-            header.topic,
-            header.queue_id,
-            header.queue_offset,
-            max_messages=max(1, min(header.max_msg_nums, settings.max_transfer_count_on_message_in_memory)),
-            max_bytes=min(limit, header.max_msg_bytes or limit),
-            tags=pull.tags,
-            may_block=may_block,
-        )
-    except StoreError as error:
-        raise unreadable(error) from error
+    return broker.store.get(
+        header.topic,
+        header.queue_id,
+        header.queue_offset,
+        max_messages=max(1, min(header.max_msg_nums, settings.max_transfer_count_on_message_in_memory)),
+        max_bytes=min(limit, header.max_msg_bytes or limit),
+        tags=pull.tags,
+        may_block=may_block,
+    )
 
 
 def _code(broker: Broker, pull: _Pull, got: Got) -> ResponseCode:

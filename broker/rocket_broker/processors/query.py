@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from rocket_broker.processors.unreadable import unreadable
 from rocket_broker.state import Broker
-from rocket_broker.store.errors import StoreError
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
 from rocket_wire.codes import ResponseCode
@@ -23,10 +21,7 @@ def query_message(broker: Broker, header: QueryMessage, request: Command, _: Con
     limit = max(1, min(header.max_num, MAX_MESSAGES))
     if request.fields().get("_UNIQUE_KEY_QUERY") == "true":
         limit = broker.config.settings.default_query_max_num
-    try:
-        records = broker.store.query(header.topic, header.key, limit, header.begin_timestamp, header.end_timestamp)
-    except StoreError as error:
-        raise unreadable(error) from error
+    records = broker.store.query(header.topic, header.key, limit, header.begin_timestamp, header.end_timestamp)
     if not records:
         raise RequestError(ResponseCode.QUERY_NOT_FOUND, "can not find message, maybe time range not correct")
     return request.reply(QueryMessageAnswer(broker.now_ms(), broker.store.max_position), b"".join(records))
@@ -34,10 +29,7 @@ def query_message(broker: Broker, header: QueryMessage, request: Command, _: Con
 
 def view_message_by_id(broker: Broker, header: ViewMessageById, request: Command, _: Connection) -> Answer:
     """The record at a position of the commit log."""
-    try:
-        record = broker.store.look_up(header.offset)
-    except StoreError as error:
-        raise unreadable(error) from error
+    record = broker.store.look_up(header.offset)
     if record is None:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"can not find message by the offset, {header.offset}")
     return request.reply(body=record)

@@ -11,7 +11,7 @@ from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueue
-from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
+from rocket_broker.store.dispatch import NOT_QUEUED, Dispatch, Dispatcher
 from rocket_broker.store.encoding import encode, record_size, record_sys_flag
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.values import Outgoing, Put
@@ -33,7 +33,7 @@ class _Run:
         self.end = end
         self.timestamp = timestamp
         self.parts: list[bytes] = []
-        self.dispatches: list[tuple[ConsumeQueue, Put, int, bytes]] = []
+        self.dispatches: list[Dispatch] = []
         self.offsets: dict[ConsumeQueue, int] = {}
 
 
@@ -46,7 +46,6 @@ class Appender:
         self._log = log
         self._dispatcher = dispatcher
         self._queues = dispatcher.queues
-        self._by_topic = dispatcher.queues.by_topic
         self._now_ms = now_ms
 
     def each(self, messages: Sequence[Outgoing]) -> list[Put | StoreError]:
@@ -83,13 +82,10 @@ class Appender:
 
     def _sized(self, message: Outgoing) -> _Sized:
         """The message's queue, its sysFlag, and how many bytes the record takes."""
-        queues = self._by_topic.get(message.topic)
-        queue = queues.get(message.queue_id) if queues is not None else None
-        if queue is None:
-            try:
-                queue = self._queues.ensure(message.topic, message.queue_id)
-            except ProtocolError as error:
-                raise StoreError(str(error)) from None
+        try:
+            queue = self._queues.ensure(message.topic, message.queue_id)
+        except ProtocolError as error:
+            raise StoreError(str(error)) from None
         sys_flag = record_sys_flag(message)
         return queue, sys_flag, record_size(message, queue, sys_flag)
 

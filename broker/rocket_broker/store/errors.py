@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 from typing import Final
 
+from rocket_wire.errors import ServerError
+
 #: No room: the disk, the quota, or the limit on a file's size.
 _NO_ROOM: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
-class StoreError(Exception):
+class StoreError(ServerError):
     """The store cannot do what was asked; what it held before, it still holds."""
 
 

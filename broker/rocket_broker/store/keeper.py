@@ -37,7 +37,7 @@ class Keeper:
         self._saving = threading.Lock()
         self._last_checkpoint = 0
         self._is_hasty = False
-        #: Two for each deletion of queues: one when it begins, one when it is done.
+        #: How often queues were deleted.
         self._deletions = 0
         self._is_failing = False
 
@@ -55,7 +55,7 @@ class Keeper:
             is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
             if is_hasty or is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms
-                self._save(mark if self._is_counted(deletions) else (mark[0], -1), timestamp, is_last=False)
+                self._save(mark if deletions == self._deletions else (mark[0], -1), timestamp, is_last=False)
             else:
                 self._write_queues()
 
@@ -66,15 +66,14 @@ class Keeper:
         A kill just after would make it read the whole log, and bring back what was deleted. Raises OSError.
         """
         with self._saving:
-            self._deletions += 1
             if self.state.queue_messages >= 0:
                 self._save_state(self.state.uncounted())
-        try:
-            yield
-        finally:
-            self._dispatcher.reached(self._dispatcher.position)
-            self._deletions += 1
-            self.hasten()
+            try:
+                yield
+            finally:
+                self._dispatcher.reached(self._dispatcher.position)
+                self._deletions += 1  # behind the new mark: a flush that had the old one counts nothing
+                self.hasten()
 
     def hasten(self) -> None:
         """The next flush saves a checkpoint, whatever the interval."""
@@ -100,10 +99,6 @@ class Keeper:
                 raise
             self.path.unlink(missing_ok=True)
             sync_folder(self.path.parent)
-
-    def _is_counted(self, deletions: int) -> bool:
-        """Whether no queues were being deleted when there were so many `deletions`, and none have been since."""
-        return deletions % 2 == 0 and deletions == self._deletions
 
     def _save(self, mark: tuple[int, int], timestamp: int, *, is_last: bool) -> None:
         """`mark`: what was dispatched before the log was synced; -1 entries where nobody knows how many."""

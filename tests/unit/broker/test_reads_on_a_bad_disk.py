@@ -11,7 +11,9 @@ import pytest
 
 from rocket_broker.processors import pull, query
 from rocket_broker.store.errors import StoreError
-from rocket_wire.errors import RequestError
+from rocket_net.dispatch import failure
+from rocket_wire.codes import RequestCode
+from rocket_wire.command import Command
 
 SAYS = "cannot read 100 bytes at position 7: Input/output error"
 
@@ -43,7 +45,10 @@ BROKER: Any = SimpleNamespace(config=ANY, store=SimpleNamespace(get=broken, quer
 def test_a_read_that_the_disk_refuses_is_answered_and_told_in_one_line(
     read: Callable[[], object], caplog: pytest.LogCaptureFixture
 ) -> None:
-    with caplog.at_level(logging.ERROR), pytest.raises(RequestError, match=SAYS) as raised:
+    with pytest.raises(StoreError) as raised:
         read()
-    assert raised.value.code == 1
-    assert [(line.getMessage(), line.exc_info) for line in caplog.records] == [(SAYS, None)]
+    with caplog.at_level(logging.ERROR):
+        answer = failure(Command(RequestCode.PULL_MESSAGE), raised.value, "10.0.0.1:5")
+    assert (answer.code, answer.remark) == (1, SAYS)
+    line = f"request PULL_MESSAGE from 10.0.0.1:5 failed: {SAYS}"
+    assert [(found.getMessage(), found.exc_info) for found in caplog.records] == [(line, None)]

@@ -65,7 +65,9 @@ class DelayService:
         deliver: Callable[[Outgoing], object],
         synced: Callable[[], Awaitable[object]],
         now_ms: Callable[[], int],
+        delays: tuple[int, ...],
     ) -> None:
+        """`delays` are those of the levels, ms."""
         self._store = store
         self._offsets = offsets
         self._saver = saver
@@ -73,7 +75,7 @@ class DelayService:
         self._synced = synced
         self._now_ms = now_ms
         self._wake: dict[int, asyncio.Event] = {}
-        self._delays: tuple[int, ...] = ()
+        self._delays = delays
         #: Why a level's queue cannot be read at the moment.
         self._waiting: dict[int, str] = {}
 
@@ -83,11 +85,10 @@ class DelayService:
         if event is not None:
             event.set()
 
-    async def run(self, delays: tuple[int, ...], save_seconds: float) -> None:
-        """Serves every level, whose delays (ms) these are, and saves their offsets; never returns."""
-        self._delays = delays
+    async def run(self, save_seconds: float) -> None:
+        """Serves every level and saves their offsets; never returns."""
         async with asyncio.TaskGroup() as tasks:
-            for level in range(1, len(delays) + 1):
+            for level in range(1, len(self._delays) + 1):
                 self._wake[level] = asyncio.Event()
                 tasks.create_task(self._serve(level), name=f"delay level {level}")
             tasks.create_task(self._save_every(save_seconds), name="delay offsets")

@@ -89,6 +89,7 @@ class BrokerServer:
             lambda message: append(self.broker, message),
             lambda: self.durability.wait(self.store.max_position),
             now_ms,
+            levels,
         )
         self.broker.delay_arrived = self.delay.arrived
         self._servers: list[Server] = []
@@ -237,7 +238,7 @@ class BrokerServer:
         if settings.is_master:
             self._spawn("replication", self.master.run())
             save_seconds = settings.flush_delay_offset_interval / 1000
-            self._spawn("delay", self.delay.run(self.broker.delay_levels, save_seconds))
+            self._spawn("delay", self.delay.run(save_seconds))
         else:
             self._spawn("replication", self.slave.run())
             self._spawn("metadata", self.metadata.run())

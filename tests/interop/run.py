@@ -14,6 +14,7 @@ import argparse
 import asyncio
 import sys
 import time
+from collections.abc import Awaitable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,22 +53,27 @@ class Run:
         stage = Stage(client, others, scenario, self.namesrv, self.name, logs)
         started = time.monotonic()
         try:
-            async with asyncio.timeout(SCENARIO_SECONDS):
-                faults: Faults = await SCENARIOS[scenario](stage)
-        except TimeoutError:
-            faults = [f"no end within {SCENARIO_SECONDS} s"]
-        except (ProgramError, cluster.ClusterError) as error:
-            faults = [str(error)]
+            faults = await faults_of(SCENARIOS[scenario](stage), SCENARIO_SECONDS)
         finally:
             await stage.clear()
-        return Result(
-            client.name,
-            scenario,
-            Outcome.FAILED if faults else Outcome.PASSED,
-            "; ".join(faults[:SHOWN_FAULTS]),
-            time.monotonic() - started,
-            {program.name: program.events for program in stage.programs},
-        )
+        events = {program.name: program.events for program in stage.programs}
+        return Result(client.name, scenario, *told(faults), time.monotonic() - started, events)
+
+
+async def faults_of(playing: Awaitable[Faults], seconds: float) -> Faults:
+    """What went wrong in a scenario; one that does not end, or whose programs or servers fail, has gone wrong."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await playing
+    except TimeoutError:
+        return [f"no end within {seconds} s"]
+    except (ProgramError, cluster.ClusterError, stores.ServerFailed) as error:
+        return [str(error)]
+
+
+def told(faults: Faults) -> tuple[Outcome, str]:
+    """How it went, and the reason to show."""
+    return Outcome.FAILED if faults else Outcome.PASSED, "; ".join(faults[:SHOWN_FAULTS])
 
 
 async def prepare(clients: list[Client], console: Console) -> tuple[list[Client], dict[str, tuple[Outcome, str]]]:
@@ -124,16 +130,8 @@ async def play_stores(
             results.append(Result(stores.client().name, scenario, *problem))
             continue
         started = time.monotonic()
-        try:
-            async with asyncio.timeout(STORE_SECONDS):
-                faults = await stores.play(scenario, name)
-        except TimeoutError:
-            faults = [f"no end within {STORE_SECONDS} s"]
-        except (ProgramError, cluster.ClusterError, stores.ServerFailed) as error:
-            faults = [str(error)]
-        outcome = Outcome.FAILED if faults else Outcome.PASSED
-        reason = "; ".join(faults[:SHOWN_FAULTS])
-        results.append(Result(stores.client().name, scenario, outcome, reason, time.monotonic() - started))
+        faults = await faults_of(stores.play(scenario, name), STORE_SECONDS)
+        results.append(Result(stores.client().name, scenario, *told(faults), time.monotonic() - started))
         console.print(f"{results[-1].client} {scenario}: {results[-1].cell()}", highlight=False)
     return results
 

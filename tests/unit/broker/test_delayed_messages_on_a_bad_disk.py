@@ -36,14 +36,20 @@ def settings(root: Path, delays: tuple[int, ...]) -> StoreSettings:
     )  # fmt: skip
 
 
-def delay_service(store: MessageStore, delivered: list[bytes], now_ms: Callable[[], int]) -> DelayService:
+def delay_service(
+    store: MessageStore, delivered: list[bytes], now_ms: Callable[[], int], delays: tuple[int, ...]
+) -> DelayService:
     """Delivers into a list."""
 
     async def synced() -> None:
         store.sync_log()
 
     saver = cast(Saver, SimpleNamespace(save=lambda: None))
-    return DelayService(store, DelayOffsets(), saver, lambda message: delivered.append(message.body), synced, now_ms)
+
+    def deliver(message: Outgoing) -> None:
+        delivered.append(message.body)
+
+    return DelayService(store, DelayOffsets(), saver, deliver, synced, now_ms, delays)
 
 
 @pytest.fixture
@@ -66,8 +72,8 @@ async def test_delayed_messages_wait_while_their_queue_cannot_be_read(
     disk = DiskCalls(monkeypatch, tmp_path)
     disk.fail(errno.EIO, names=names, part="SCHEDULE_TOPIC_XXXX/0/")
     delivered: list[bytes] = []
-    service = delay_service(store, delivered, lambda: 1_700_000_001_000)
-    running = asyncio.create_task(service.run((1, 1), 3600))
+    service = delay_service(store, delivered, lambda: 1_700_000_001_000, (1, 1))
+    running = asyncio.create_task(service.run(3600))
     await eventually(lambda: len(disk.failed) > 3)
     assert delivered == [b"level 2"]
     assert not running.done()
@@ -112,10 +118,10 @@ async def test_an_entry_that_is_due_in_a_far_future_does_not_block_its_level(
         waiting.set()
         return clock[0]
 
-    service = delay_service(store, delivered, now_ms)
-    running = asyncio.create_task(service.run((1000,), 3600))
+    service = delay_service(store, delivered, now_ms, (1000,))
+    running = asyncio.create_task(service.run(3600))
     await waiting.wait()
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the look that asked the clock goes on to its end
     assert delivered == ([b"0", b"1"] if is_due else [])
     clock[0] += 1
     await eventually(lambda: delivered == [b"0", b"1"], within=5)

@@ -119,17 +119,21 @@ class IndexCheck:
     # -- the files --------------------------------------------------------------------------------------------------
 
     def _entries(self) -> Iterator[tuple[IndexEntry, int]]:
-        """Every entry whose place in its file is right, and the file's begin, ms."""
+        """Every entry whose place in its file is right, and from when on its seconds count, ms."""
         if not self.is_checked:
             return
+        before: IndexView | None = None
         for path in self.files:
             view = IndexView(path)
             if view.slots:
-                yield from self._of_file(view, is_last=path == self.files[-1])
+                entries = self._of_file(view, is_last=path == self.files[-1])
+                yield from ((entry, _begin_of(view, entry, number, before)) for number, entry in entries)
+                before = view
             elif view.count > 1 or view.size == 0:
                 self._damage("files of the index have no shape of an index file", f"{path}: {view.size} bytes")
 
-    def _of_file(self, view: IndexView, *, is_last: bool) -> Iterator[tuple[IndexEntry, int]]:
+    def _of_file(self, view: IndexView, *, is_last: bool) -> Iterator[tuple[int, IndexEntry]]:
+        """Entries in order, by their number."""
         newest = array("i", bytes(4 * view.slots))
         behind, broken = -1, 0
         held: IndexEntry | None = None  # until the next shows whether it is in order
@@ -140,12 +144,12 @@ class IndexCheck:
             newest[slot] = number
             if held is not None and held.position <= entry.position and held.position >= behind:
                 behind = held.position
-                yield held, view.begin_time
+                yield number - 1, held
             elif held is not None:
                 self._wrong("entries are out of order", held.position)
             held = entry
         if held is not None:
-            yield held, view.begin_time
+            yield view.count - 1, held
         broken += self._broken_slots(view, newest, is_last=is_last)
         if broken:
             self._chains(view, broken, is_last=is_last)
@@ -168,6 +172,17 @@ class IndexCheck:
             self._findings.add(Part.INDEX, Severity.UNFINISHED, what, example, broken)
         else:
             self._damage(what, example, broken)
+
+
+def _begin_of(view: IndexView, entry: IndexEntry, number: int, before: IndexView | None) -> int:
+    """From when on an entry's seconds count, ms: from its file's begin.
+
+    Apache's broker counts those of a file's first entry from the end of the file before, which may have expired.
+    """
+    begin: int = view.begin_time
+    if number > 1 or not entry.seconds:
+        return begin
+    return begin - 1000 * entry.seconds if before is None else int(before.end_time)
 
 
 def _are_right(found: list[tuple[IndexEntry, int]], keys: list[Key], tag: list[Key]) -> bool:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocket_wire.errors import ProtocolError
-from rocket_wire.layouts import MAX_LAYOUTS, PairsReader
+from rocket_wire.layouts import MAX_LAYOUT_BYTES, MAX_LAYOUTS, PairsReader
 
 PAIRS = st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), st.text(max_size=3)), max_size=4)
 
@@ -52,6 +52,24 @@ def test_a_peer_with_ever_new_layouts_does_not_grow_our_memory() -> None:
         content = written([("a", "x" * size)])
         assert reader.read(content, 0, len(content)) == {"a": "x" * size}
     assert len(reader._layouts) <= MAX_LAYOUTS
+
+
+def test_a_huge_header_is_not_kept() -> None:
+    reader = PairsReader()
+    content = written([("a", "x" * MAX_LAYOUT_BYTES)])
+    assert reader.read(content, 0, len(content)) == {"a": "x" * MAX_LAYOUT_BYTES}
+    assert not reader._layouts
+
+
+def test_values_that_vary_are_read_from_the_third_header_on_by_one_layout() -> None:
+    reader = PairsReader()
+    for number in range(10, 99):
+        content = written([("topic", "orders"), ("queue", str(number)), ("default", "TBW102"), ("last", str(-number))])
+        expected = {"topic": "orders", "queue": str(number), "default": "TBW102", "last": str(-number)}
+        assert reader.read(content, 0, len(content)) == expected
+        if number == 11:
+            learned = reader._layouts[len(content)]
+    assert reader._layouts == {len(content): learned}
 
 
 def try_to_read(reader: PairsReader, content: bytes) -> dict[str, str] | None:

@@ -2,7 +2,7 @@
 
 The fast path has no task: `data_received` cuts frames, looks each request's code up in the table, calls the function,
 and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one. Requests that the
-table wants together are gathered and answered when another one comes, or at the end of the turn.
+table wants together are gathered and answered at the end of the turn (gathering.py).
 
 Back-pressure: a peer that does not read its answers is not read from, and what it already sent is not carried out
 until it reads; a peer with too many requests under way is answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close
@@ -14,12 +14,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import struct
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, cast
 
-from rocket_net.dispatch import Answered, Answers, Reply, Table, Together, code_name, failure
+from rocket_net.dispatch import Reply, Table, code_name, failure
 from rocket_net.errors import ConnectionLost, RequestTimeout
+from rocket_net.gathering import Together
 from rocket_net.limits import Limits
 from rocket_wire import frame
 from rocket_wire.codes import V5_3_1, ResponseCode
@@ -29,13 +30,8 @@ from rocket_wire.frame import FrameBuffer, SerializeType
 
 log = logging.getLogger("rocket.net")
 
-T = TypeVar("T")
-
 #: What is written in one turn leaves in one piece, unless it is larger than this.
 _FLUSH_BYTES: Final = 256 * 1024
-
-#: So many requests at most are answered together: a peer that does not read is noticed after so many answers.
-_MOST_TOGETHER: Final = 128
 
 #: What a handler returns that need not be awaited.
 _ANSWERED: Final = (Command, bytes)
@@ -77,8 +73,7 @@ class Connection(asyncio.Protocol):
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
-        #: Requests of this turn that are to be answered together, and by whom.
-        self._gathered: list[Command] = []
+        #: Where requests of ours may be gathered.
         self._together: Together | None = None
         self._opaque = 0
         self._transport: asyncio.Transport | None = None
@@ -153,76 +148,59 @@ class Connection(asyncio.Protocol):
             log.warning("connection %s closed: %s", self.peer, error)
             self.close()
         finally:
-            self._carry_out()
             self._corked = False
-        self._flush()
+        self.flush()
 
     def _dispatch(self, request: Command) -> None:
         handler = self._table.get(request.code)
-        gathered = len(self._gathered)
-        if gathered and (
-            handler is not self._together
-            or gathered >= _MOST_TOGETHER
-            or gathered + self.in_flight >= self._limits.max_in_flight
-        ):
-            self._carry_out()
+        if isinstance(handler, Together) and not self.draining and self.in_flight < self._limits.max_in_flight:
+            self._together = handler
+            return handler.add(request, self)
+        self._carry_out()
         if self.draining and request.version > V5_3_1:
-            return self._answer(request, request.refuse(ResponseCode.GO_AWAY, "please go away"))
+            return self.answer(request, request.refuse(ResponseCode.GO_AWAY, "please go away"))
         if handler is None:
             remark = f"request type {request.code} not supported"
-            return self._answer(request, request.refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark))
+            return self.answer(request, request.refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark))
         if self.in_flight >= self._limits.max_in_flight:
             remark = f"[OVERLOAD] {self.in_flight} requests of this connection are under way"
-            return self._answer(request, request.refuse(ResponseCode.SYSTEM_BUSY, remark))
+            return self.answer(request, request.refuse(ResponseCode.SYSTEM_BUSY, remark))
         if isinstance(handler, Together):
-            self._together = handler
-            return self._gathered.append(request)
+            return handler.add(request, self)
         try:
             result = handler(request, self)
         except Exception as error:
-            return self._answer(request, failure(request, error, self.peer))
+            return self.answer(request, failure(request, error, self.peer))
         if result is None or isinstance(result, _ANSWERED):
-            return self._answer(request, result)
-        return self._await_answers((request,), result, lambda reply: [(request, reply)])
+            return self.answer(request, result)
+        return self._answer_later(request, result)
 
     def _carry_out(self) -> None:
-        """Answers the requests that came one behind the other and are answered together."""
-        if not self._gathered or self._together is None:
-            return
-        requests, self._gathered = self._gathered, []
-        try:
-            answers = self._together.answer(requests, self)
-        except Exception as error:
-            answers = Answers([(request, failure(request, error, self.peer)) for request in requests])
-        for request, reply in answers.now:
-            self._answer(request, reply)
-        if answers.later is not None:
-            self._await_answers(answers.waiting, answers.later, answers.finish)
+        """Answers what was gathered before what comes now."""
+        if self._together is not None:
+            self._together.carry_out()
 
-    def _await_answers(
-        self, requests: Sequence[Command], result: Awaitable[T], answers_of: Callable[[T], list[Answered]]
-    ) -> None:
-        self.in_flight += len(requests)
+    def _answer_later(self, request: Command, result: Awaitable[Reply]) -> None:
+        self.in_flight += 1
         waiting = asyncio.ensure_future(result)
         self._waiting.add(waiting)
 
-        def done(future: asyncio.Future[T]) -> None:
-            self.in_flight -= len(requests)
+        def done(future: asyncio.Future[Reply]) -> None:
+            self.in_flight -= 1
             self._waiting.discard(future)
-            answers: list[Answered]
             if future.cancelled():
-                remark = "the broker gave this request up"
-                answers = [(request, request.refuse(ResponseCode.SYSTEM_ERROR, remark)) for request in requests]
+                reply: Reply = failure(request, asyncio.CancelledError(), self.peer)
             elif (error := future.exception()) is not None:
-                answers = [(request, failure(request, error, self.peer)) for request in requests]
+                reply = failure(request, error, self.peer)
             else:
-                answers = answers_of(future.result())
-            for request, reply in answers:
-                self._answer(request, reply)
+                reply = future.result()
+            self.answer(request, reply)
+            self._flush_soon()
 
         waiting.add_done_callback(done)
 
-    def _answer(self, request: Command, reply: Reply) -> None:
+    def answer(self, request: Command, reply: Reply) -> None:
+        """Writes an answer, which leaves with the next `flush`."""
         if reply is None or request.flag & ONEWAY:
             return
         if not isinstance(reply, bytes):
@@ -245,6 +223,7 @@ class Connection(asyncio.Protocol):
         expiry = self._loop.call_later(timeout, self._expire, opaque, request.code, timeout)
         try:
             self._write(frame.encode(request, self._serialize))
+            self._flush_soon()
             return await future
         finally:
             expiry.cancel()
@@ -254,6 +233,7 @@ class Connection(asyncio.Protocol):
         """Sends a one-way request. Raises ConnectionLost when the connection is closed."""
         request.opaque = self._next_opaque()
         self._write(frame.encode(request, self._serialize))
+        self._flush_soon()
 
     def _resolve(self, reply: Command) -> None:
         future = self._pending.get(reply.opaque)
@@ -291,7 +271,7 @@ class Connection(asyncio.Protocol):
 
     def close(self) -> None:
         """Closes after what is written has left, or after `shutdown_seconds` where the peer does not read it."""
-        self._flush()
+        self.flush()
         if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
             self._loop.call_later(self._limits.shutdown_seconds, self.abort)
@@ -305,16 +285,20 @@ class Connection(asyncio.Protocol):
         self._out.append(encoded)
         self._out_bytes += len(encoded)
         if self._out_bytes >= _FLUSH_BYTES:
-            self._flush()
-        elif not self._corked and not self._flush_due:
+            self.flush()
+
+    def _flush_soon(self) -> None:
+        """What is written leaves at the end of this turn of the loop."""
+        if not self._corked and not self._flush_due:
             self._flush_due = True
             self._loop.call_soon(self._flush_turn)
 
     def _flush_turn(self) -> None:
         self._flush_due = False
-        self._flush()
+        self.flush()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Sends what is written now."""
         if self._out and self.is_open:
             out, transport = self._out, cast(asyncio.Transport, self._transport)
             transport.write(out[0] if len(out) == 1 else b"".join(out))

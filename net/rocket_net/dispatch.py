@@ -5,17 +5,15 @@ nothing is to be answered, or an awaitable when the answer must wait: only that 
 becomes an answer: RequestError its own code, ServerError SYSTEM_ERROR and a line in the log, anything else the same
 with a traceback: a fault of the program.
 
-Where what many requests share is dear (a write to the disk, a task), the table has a `Together` instead: it is given
-all requests of its code that came one behind the other in one turn of the loop.
+Where what many requests share is dear (a write to the disk, a task), the table has a `Together` instead (gathering.py).
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import msgspec
+from asyncio import CancelledError
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, TypeVar
 
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
@@ -24,39 +22,14 @@ from rocket_wire.headers.header import Header
 
 if TYPE_CHECKING:
     from rocket_net.connection import Connection
+    from rocket_net.gathering import Together
 
 log = logging.getLogger("rocket.net")
 
 Reply = Command | bytes | None
 Answer = Reply | Awaitable[Reply]
 Handler = Callable[[Command, "Connection"], Answer]
-
-#: A request and its answer.
-Answered = tuple[Command, Reply]
-
-
-class Answers(msgspec.Struct, frozen=True):
-    """What became of requests: those that are answered now, and those that are `waiting`.
-
-    When `later` is there, `finish` makes the answers of what it gives.
-    """
-
-    now: list[Answered]
-    waiting: Sequence[Command] = ()
-    later: Awaitable[Any] | None = None
-    finish: Callable[[Any], list[Answered]] = list
-
-
-class Together:
-    """Answers several requests at once. It refuses by an answer: what it raises is the answer of them all."""
-
-    __slots__ = ("answer",)
-
-    def __init__(self, answer: Callable[[Sequence[Command], Connection], Answers]) -> None:
-        self.answer = answer
-
-
-Table = Mapping[int, Handler | Together]
+Table = Mapping[int, "Handler | Together"]
 
 H = TypeVar("H", bound=Header)
 
@@ -70,24 +43,6 @@ def on(header_type: type[H], function: Callable[[H, Command, Connection], Answer
     return handler
 
 
-def together(header_type: type[H], function: Callable[[list[tuple[H, Command]], Connection], Answers]) -> Together:
-    """The same for `function([(header, request), ...], connection)`; a header that is none is refused for itself."""
-
-    def answer(requests: Sequence[Command], connection: Connection) -> Answers:
-        decoded: list[tuple[H, Command]] = []
-        refused: list[Answered] = []
-        for request in requests:
-            try:
-                decoded.append((request.header(header_type), request))
-            except RequestError as error:
-                refused.append((request, failure(request, error, connection.peer)))
-        answers = function(decoded, connection)
-        answers.now.extend(refused)
-        return answers
-
-    return Together(answer)
-
-
 def failure(request: Command, error: BaseException, peer: str) -> Command:
     """The answer to a request that could not be carried out. What is nobody's mistake but ours is logged."""
     if isinstance(error, RequestError):
@@ -97,6 +52,8 @@ def failure(request: Command, error: BaseException, peer: str) -> Command:
     if isinstance(error, ServerError):
         log.error("request %s from %s failed: %s", code_name(request.code), peer, error)
         return request.refuse(ResponseCode.SYSTEM_ERROR, str(error))
+    if isinstance(error, CancelledError):
+        return request.refuse(ResponseCode.SYSTEM_ERROR, "the broker gave this request up")
     log.error("request %s from %s failed", code_name(request.code), peer, exc_info=error)
     return request.refuse(ResponseCode.SYSTEM_ERROR, f"{type(error).__name__}: {error}")
 

@@ -8,7 +8,8 @@ from typing import Any
 
 from rocket_broker.processors import admin, clients, groups, locks, offsets, pull, query, relay, send, send_back, topics
 from rocket_broker.state import Broker
-from rocket_net.dispatch import Table, on, together
+from rocket_net.dispatch import Handler, Table, on
+from rocket_net.gathering import Together, together
 from rocket_wire.codes import RequestCode as Code
 from rocket_wire.headers import clients as client_headers
 from rocket_wire.headers import offsets as offset_headers
@@ -74,10 +75,12 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_ALL_DELAY_OFFSET, None, admin.get_all_delay_offset),
 )
 
-#: The same where what came at once is answered together: the function gets [(header, request), ...].
-ROWS_TOGETHER: tuple[tuple[Code, type[Header], Callable[..., Any]], ...] = (
-    (Code.SEND_MESSAGE, send_headers.SendMessage, send.send_message),
-    (Code.SEND_MESSAGE_V2, send_headers.SendMessageV2, send.send_message),
+#: The same where what came in one turn of the loop is answered together: the function, and each code's header.
+ROWS_TOGETHER: tuple[tuple[Callable[..., Any], dict[int, type[Header]]], ...] = (
+    (
+        send.send_message,
+        {Code.SEND_MESSAGE: send_headers.SendMessage, Code.SEND_MESSAGE_V2: send_headers.SendMessageV2},
+    ),
 )
 
 #: What the fast listener (listenPort - 2) leaves to the normal one (protocol section 2.4).
@@ -86,9 +89,10 @@ NOT_ON_FAST_PORT = frozenset({Code.PULL_MESSAGE, Code.LITE_PULL_MESSAGE})
 
 def table(broker: Broker) -> Table:
     """The handlers of one broker by request code."""
-    one_by_one = {
+    handlers: dict[int, Handler | Together] = {
         int(code): partial(function, broker) if header is None else on(header, partial(function, broker))
         for code, header, function in ROWS
     }
-    gathered = {int(code): together(header, partial(function, broker)) for code, header, function in ROWS_TOGETHER}
-    return one_by_one | gathered
+    for function, headers in ROWS_TOGETHER:
+        handlers |= dict.fromkeys(headers, together(headers, partial(function, broker)))
+    return handlers

@@ -19,7 +19,8 @@ from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import Outgoing, Put
 from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name
 from rocket_net.connection import Connection
-from rocket_net.dispatch import Answer, Answered, Answers, Reply, failure
+from rocket_net.dispatch import Answer, Reply, failure
+from rocket_net.gathering import Answered, Answers, Asked
 from rocket_wire import message_id, record
 from rocket_wire.bodies.topics import TopicConfig
 from rocket_wire.codes import ResponseCode
@@ -34,43 +35,41 @@ _REMARKS: Final = {
 }
 
 
-#: A request, the queue that its answer names, and where its message is.
-_Stored = tuple[Command, int, Put]
+#: A request and where it came from, the queue that its answer names, and where its message is.
+_Stored = tuple[Command, Connection, int, Put]
 
 
-def send_message(broker: Broker, sends: Sequence[tuple[SendMessage, Command]], connection: Connection) -> Answers:
+def send_message(broker: Broker, sends: Sequence[tuple[SendMessage, Command, Connection]]) -> Answers:
     """Stores messages in one write; each is answered with its id and offset, now or when it is durable enough."""
     began = broker.now()
     answered: list[Answered] = []
-    checked: list[tuple[Command, int, str]] = []
+    checked: list[tuple[Command, Connection, int, str]] = []
     messages: list[Outgoing] = []
-    born_host = host_bytes(connection.peer)
-    for header, request in sends:
+    for header, request, connection in sends:
         try:
             queue_id = _queue_id(_writable_topic(broker, header, connection), header.queue_id)
-            messages.append(_outgoing(broker, header, request.body, queue_id, born_host))
-            checked.append((request, queue_id, header.properties or ""))
+            messages.append(_outgoing(broker, header, request.body, queue_id, host_bytes(connection.peer)))
+            checked.append((request, connection, queue_id, header.properties or ""))
         except Exception as error:
-            answered.append((request, failure(request, error, connection.peer)))
+            answered.append((request, connection, failure(request, error, connection.peer)))
     durable: list[_Stored] = []
     at_once = 0
     puts = append_each(broker, messages)
     may_wait = broker.acknowledgement.is_needed
-    for (request, queue_id, text), put in zip(checked, puts, strict=True):
+    for (request, connection, queue_id, text), put in zip(checked, puts, strict=True):
         if isinstance(put, RequestError):
-            answered.append((request, request.refuse(put.code, put.remark)))
+            answered.append((request, connection, request.refuse(put.code, put.remark)))
         elif may_wait and not does_not_wait(text):
-            durable.append((request, queue_id, put))
+            durable.append((request, connection, queue_id, put))
         else:
             at_once += 1
-            answered.append((request, _success(broker, request, queue_id, put)))
+            answered.append((request, connection, _success(broker, request, queue_id, put)))
     broker.statistics.put_took(broker.now() - began, at_once)
     if not durable:
         return Answers(answered)
-    waiting = broker.acknowledgement.wait(durable[-1][2].end)
-    return Answers(
-        answered, [request for request, _, _ in durable], waiting, partial(_finished, broker, began, durable)
-    )
+    waiting = broker.acknowledgement.wait(durable[-1][3].end)
+    asked: list[Asked] = [(request, connection) for request, connection, _, _ in durable]
+    return Answers(answered, asked, waiting, partial(_finished, broker, began, durable))
 
 
 def _success(broker: Broker, request: Command, queue_id: int, put: Put) -> bytes | None:
@@ -82,11 +81,12 @@ def _success(broker: Broker, request: Command, queue_id: int, put: Put) -> bytes
 def _finished(broker: Broker, began: float, stored: Sequence[_Stored], status: ResponseCode) -> list[Answered]:
     broker.statistics.put_took(broker.now() - began, len(stored))
     if status is ResponseCode.SUCCESS:
-        return [(request, _success(broker, request, queue_id, put)) for request, queue_id, put in stored]
+        return [(request, to, _success(broker, request, queue_id, put)) for request, to, queue_id, put in stored]
     replies: list[Answered] = []
-    for request, queue_id, put in stored:
+    for request, connection, queue_id, put in stored:
         msg_id = message_id.offset_message_id(broker.store_host, put.position)
-        replies.append((request, _with_status(request, _answer(broker, msg_id, queue_id, put), status)))
+        reply = _with_status(request, _answer(broker, msg_id, queue_id, put), status)
+        replies.append((request, connection, reply))
     return replies
 
 

@@ -1,14 +1,14 @@
-"""Requests that came at once and are answered together: in one call, each with an answer of its own."""
+"""Requests that came in one turn of the loop: answered in one call, each with an answer of its own."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
 from rocket_net.connection import Connection
-from rocket_net.dispatch import Answered, Answers, together
+from rocket_net.gathering import Answered, Answers, Asked, together
 from rocket_net.limits import Limits
 from rocket_net.server import Server
 from rocket_testing.peer import Peer
@@ -16,6 +16,7 @@ from rocket_testing.waiting import eventually
 from rocket_wire import frame
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
+from rocket_wire.frame import FrameBuffer
 from rocket_wire.headers.header import Header
 
 Listen = Callable[[Server], Awaitable[int]]
@@ -34,23 +35,29 @@ class Handlers:
     def __init__(self) -> None:
         self.runs: list[list[str]] = []
         self.release = asyncio.Event()
-        self.table = {TOGETHER: together(Name, self.names), ALONE: self.alone, BROKEN: together(Name, self.broken)}
+        names, broken = together({TOGETHER: Name}, self.names), together({BROKEN: Name}, self.broken)
+        self.table = {TOGETHER: names, ALONE: self.alone, BROKEN: broken}
 
-    def names(self, requests: list[tuple[Name, Command]], connection: Connection) -> Answers:
-        self.runs.append([header.name for header, _ in requests])
-        later = [request for header, request in requests if header.name.startswith("later")]
-        now: list[Answered] = [(request, request.reply()) for _, request in requests if request not in later]
+    def names(self, requests: Sequence[tuple[Name, Command, Connection]]) -> Answers:
+        self.runs.append([header.name for header, _, _ in requests])
+        now: list[Answered] = []
+        later: list[Asked] = []
+        for header, request, connection in requests:
+            if header.name.startswith("later"):
+                later.append((request, connection))
+            else:
+                now.append((request, connection, request.reply()))
         return Answers(now, later, self.later(later)) if later else Answers(now)
 
-    async def later(self, requests: list[Command]) -> list[Answered]:
+    async def later(self, requests: list[Asked]) -> list[Answered]:
         await self.release.wait()
-        return [(request, request.reply()) for request in requests]
+        return [(request, connection, request.reply()) for request, connection in requests]
 
     def alone(self, request: Command, connection: Connection) -> Command:
         self.runs.append(["alone"])
         return request.reply()
 
-    def broken(self, requests: list[tuple[Name, Command]], connection: Connection) -> Answers:
+    def broken(self, requests: Sequence[tuple[Name, Command, Connection]]) -> Answers:
         raise RequestError(9, "none of them")
 
 
@@ -122,11 +129,56 @@ async def test_what_came_before_bytes_that_are_no_frame_is_carried_out(peer: Pee
     assert handlers.runs == [["before"]]
 
 
-async def test_a_peer_that_goes_while_some_wait_leaves_no_task(listen: Listen, dial: Dial, handlers: Handlers) -> None:
-    server = Server(handlers.table)
-    peer = await dial(await listen(server))
-    await peer.send(asked(TOGETHER, 0, "later"))
-    await eventually(lambda: handlers.runs)
-    [connection] = server.connections
-    peer.close()
-    await eventually(lambda: not connection.in_flight)
+async def test_requests_of_several_connections_are_carried_out_in_one_call(handlers: Handlers) -> None:
+    connections = [opened(handlers) for _ in range(3)]
+    for number, (connection, _) in enumerate(connections):
+        connection.data_received(frame.encode(asked(TOGETHER, 7, f"{number}")))
+    assert handlers.runs == []
+    await asyncio.sleep(0)
+    assert handlers.runs == [["0", "1", "2"]]
+    assert [sink.opaques() for _, sink in connections] == [[7], [7], [7]]
+
+
+async def test_more_than_are_answered_together_do_not_wait_for_the_end_of_the_turn(handlers: Handlers) -> None:
+    connection, sink = opened(handlers)
+    connection.data_received(b"".join(frame.encode(asked(TOGETHER, number)) for number in range(130)))
+    assert [len(run) for run in handlers.runs] == [128]
+    await asyncio.sleep(0)
+    assert sink.opaques() == list(range(130))
+
+
+async def test_a_peer_that_goes_before_its_requests_are_answered_costs_no_other_one(handlers: Handlers) -> None:
+    (gone, _), (staying, sink) = opened(handlers), opened(handlers)
+    for connection in (gone, staying):
+        connection.data_received(frame.encode(asked(TOGETHER, 1)) + frame.encode(asked(TOGETHER, 2, "later")))
+    gone.connection_lost(None)
+    handlers.release.set()
+    await eventually(lambda: sink.opaques() == [1, 2])
+    assert not gone.in_flight
+    assert not staying.in_flight
+
+
+class Sink(asyncio.Transport):
+    """Takes what a connection writes."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.received = b""
+
+    def write(self, data: bytes | bytearray | memoryview) -> None:
+        self.received += data
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+    def opaques(self) -> list[int]:
+        return [command.opaque for command in FrameBuffer().feed(self.received)]
+
+
+def opened(handlers: Handlers) -> tuple[Connection, Sink]:
+    connection, sink = Connection(handlers.table, Limits()), Sink()
+    connection.connection_made(sink)
+    return connection, sink

@@ -1,6 +1,6 @@
 """What `make bench-compare` runs: Apache's own broker and ours, in turn, under the same load on the same machine.
 
-    python benchmarks/compare_apache.py                 three rounds, about fifteen minutes
+    python benchmarks/compare_apache.py                 three rounds, about twenty minutes
     python benchmarks/compare_apache.py --rounds 1
 
 Each round starts Apache's servers, measures, stops them, and does the same with ours. Every figure of a round gives a
@@ -76,12 +76,13 @@ def measure(programs: Programs, messages: int) -> Iterator[tuple[str, float]]:
         measurement.fill(target, _WARM_UP_MESSAGES)  # Java compiles what runs often; both are given the time
         for name, case in send_cases(target):
             yield from named(name, measurement.run(case))
-        for threads in (64, 1):
-            figures = apache.produce(target, threads)
-            yield from (
-                (f"Producer -w {threads}, sends/s", figures.rate),
-                (f"Producer -w {threads}, CPU us", figures.cpu),
-            )
+        for threads, body in ((64, 128), (1, 128), (64, 1024)):
+            yield from produced(target, f"Producer -w {threads} -s {body}", threads, body)
+    with servers.cluster(programs, flushDiskType="SYNC_FLUSH") as target:
+        for connections in (1, 64):
+            case = SendCase(port=target.port, pid=target.pid, connections=connections)
+            yield from named(f"SYNC_FLUSH, JSON {connections} x 1", measurement.run(case))
+        yield from produced(target, "SYNC_FLUSH, Producer -w 64", 64)
     with servers.cluster(programs) as target:
         measurement.fill(target, messages)
         memory = processes.memory(target.pid)
@@ -92,12 +93,19 @@ def measure(programs: Programs, messages: int) -> Iterator[tuple[str, float]]:
 
 
 def send_cases(target: Target) -> Iterator[tuple[str, SendCase]]:
-    for connections, in_flight in ((1, 1), (1, 32), (8, 32), (64, 32)):
+    for connections, in_flight in ((1, 1), (64, 1), (1, 32), (8, 32), (64, 32)):
         for binary in (False, True):
             yield (
                 f"{'binary' if binary else 'JSON'} {connections} x {in_flight}",
                 SendCase(port=target.port, pid=target.pid, connections=connections, in_flight=in_flight, binary=binary),
             )
+
+
+def produced(target: Target, name: str, threads: int, body_bytes: int = 128) -> Iterator[tuple[str, float]]:
+    """What Apache's benchmark Producer says."""
+    figures = apache.produce(target, threads, body_bytes)
+    yield f"{name}, sends/s", figures.rate
+    yield f"{name}, CPU us", figures.cpu
 
 
 def named(name: str, figures: Figures) -> Iterator[tuple[str, float]]:

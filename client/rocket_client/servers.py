@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeVar
@@ -32,6 +32,7 @@ Readers = Mapping[str, Collection[str]]
 _TIMEOUT: Final = 5.0
 SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 _DEAD_LETTERS: Final = "%DLQ%"
+_RETRIES: Final = "%RETRY%"
 #: Topics whose messages are nobody's to consume.
 _SYSTEM_TOPICS: Final = frozenset(
     {
@@ -138,14 +139,15 @@ class ServerAdmin(Asking):
         """Every message on a broker that somebody has yet to consume, retries and delayed ones included.
 
         `readers` are consumer groups that read a topic on other brokers: they will read it here, too, though they may
-        not have begun. Dead letters do not count: who wants them looks for them. A topic that no consumer group reads
-        is nobody's; all that it holds is told with an empty group.
+        not have begun. Delayed messages are looked at before and after the topics: one that is delivered meanwhile, or
+        sent back to be retried later, is told all the same. Dead letters do not count: who wants them looks for them.
+        A topic that no consumer group reads is nobody's; all that it holds is told with an empty group.
         """
-        configs = await self.topics(address)
+        delayed = await self._delayed(address)
+        names = [name for name in await self.topics(address) if not _is_system(name)]
         consumed = await self._consumed(address)
-        for topic, groups in (readers or {}).items():
+        for topic, groups in (*(readers or {}).items(), *_retried(names, await self.groups(address))):
             consumed[topic] = {group: {} for group in groups} | consumed.get(topic, {})
-        names = [name for name in configs if not _is_system(name)]
         found: list[Backlog] = []
         for start in range(0, len(names), _AT_ONCE):
             some = names[start : start + _AT_ONCE]
@@ -153,7 +155,7 @@ class ServerAdmin(Asking):
                 some, await asyncio.gather(*(self._ends(address, each) for each in some)), strict=True
             ):
                 found += remaining(name, ends, consumed.get(name, {}))
-        return found + await self._delayed(address)
+        return found + _larger(delayed, await self._delayed(address))
 
     async def _consumed(self, address: str) -> dict[str, dict[str, Mapping[int, int]]]:
         """Offsets by topic, consumer group and queue id."""
@@ -202,6 +204,23 @@ def remaining(
     held = sum(end.max_offset - end.min_offset for end in ends.values())
     if held and not consumed:
         yield Backlog(topic, "", held)
+
+
+def _retried(names: Iterable[str], groups: Collection[str]) -> Iterator[tuple[str, Collection[str]]]:
+    """Who reads topics of retries: the group in their name, though it may not have begun."""
+    for name in names:
+        group = name.removeprefix(_RETRIES)
+        if name.startswith(_RETRIES) and group in groups:
+            yield name, (group,)
+
+
+def _larger(before: Iterable[Backlog], after: Iterable[Backlog]) -> list[Backlog]:
+    """Of two looks at the same backlogs, what the larger one says of each."""
+    found = {each.group: each for each in before}
+    for each in after:
+        if each.group not in found or found[each.group].remaining < each.remaining:
+            found[each.group] = each
+    return list(found.values())
 
 
 def _by_topic(table: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, Mapping[int, int]]]:

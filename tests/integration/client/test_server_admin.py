@@ -99,6 +99,45 @@ async def test_a_message_that_waits_for_its_time_is_told(servers: ServerAdmin, m
     assert await servers.backlog(master.address) == [Backlog("SCHEDULE_TOPIC_XXXX", "delay level 18", 1)]
 
 
+async def test_a_retry_that_its_group_has_not_begun_to_read_is_that_groups(
+    servers: ServerAdmin, master: Broker
+) -> None:
+    async with Producer(master.properties["namesrvAddr"]) as producer:
+        await servers.update_topics(
+            master.address, [TopicConfig("%RETRY%billing", 1, 1), TopicConfig("%RETRY%gone", 1, 1)]
+        )
+        await servers.update_groups(master.address, [SubscriptionGroupConfig("billing")])
+        await producer.send(Message("%RETRY%billing", "again"))
+        await servers.update_groups(master.address, [SubscriptionGroupConfig("gone")])
+        await producer.send(Message("%RETRY%gone", "never"))
+    await servers.delete_group(master.address, "gone")
+    assert sorted(await servers.backlog(master.address), key=str) == [
+        Backlog("%RETRY%billing", "billing", 1), Backlog("%RETRY%gone", "", 1),
+    ]  # fmt: skip
+
+
+async def test_a_delayed_message_that_is_delivered_during_the_look_is_told(
+    servers: ServerAdmin, master: Broker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Here after the topics were looked at: its topic is empty still, and no level holds it any more."""
+    await servers.update_topics(master.address, [TopicConfig("orders", 1, 1)])
+    async with Producer(master.properties["namesrvAddr"]) as producer:
+        await producer.send(Message("orders", "soon", delay_level=1))
+    look = ServerAdmin._ends
+
+    async def delivered_after_the_look(self: ServerAdmin, address: str, topic: str) -> object:
+        ends = await look(self, address, topic)
+        if topic == "orders" and ends[0].max_offset == 0:
+            await eventually(lambda: _is_delivered(servers, master))
+        return ends
+
+    async def _is_delivered(servers: ServerAdmin, master: Broker) -> bool:
+        return await ServerAdmin._delayed(servers, master.address) == []
+
+    monkeypatch.setattr(ServerAdmin, "_ends", delivered_after_the_look)
+    assert await servers.backlog(master.address) == [Backlog("SCHEDULE_TOPIC_XXXX", "delay level 1", 1)]
+
+
 async def test_a_master_tells_its_slaves_and_what_they_lack(servers: ServerAdmin, cluster: Cluster) -> None:
     cluster.add_namesrv()
     master = cluster.add_broker(brokerName="pair")

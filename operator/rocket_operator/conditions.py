@@ -188,6 +188,8 @@ def _leaving(view: View, index: int) -> Found:
     if group.state is State.DRAINING and view.now >= deadline:
         message = f"group {index} is not drained after {down.drain_timeout_seconds} s; it stays read-only"
         return Found(True, "DrainTimedOut", message)
+    if group.state is State.DRAINING and (why := scaling.doubt(view, group, scaling.blockers(view, group))):
+        return Found(True, "DrainInDoubt", f"it cannot be said what is left in group {index}: {why}")
     return Found(True, group.state.value, f"group {index} is removed")
 
 

@@ -13,6 +13,7 @@ from typing import Final
 from rocket_operator import quantity
 from rocket_operator.objects import KINDS, broker
 from rocket_operator.objects.groups import State
+from rocket_operator.objects.members import Member
 from rocket_operator.objects.metadata import ADOPT_ANNOTATION, GROUP_LABEL, RELEASED_ANNOTATION, ROLE_LABEL, Manifest
 from rocket_operator.rollout.declared import record_key
 from rocket_operator.rollout.differences import difference, stamped
@@ -26,14 +27,35 @@ _GROUP_NUMBER: Final = re.compile(r"\s*[0-9]{1,9}\s*")
 
 def apply(view: View) -> Iterator[Step]:
     """Whatever is not there, or is not as it shall be."""
+    doubts = []
     for manifest in view.desired:
         live = view.live(manifest["kind"], manifest["metadata"]["name"])
         wanted = stamped(manifest)
         if live is not None and manifest["kind"] == "StatefulSet":
             yield from grow(view, manifest, live)
             wanted = _with_live_volumes(wanted, live)
+            if doubtful := _doubtful_slaves(view, manifest, live):
+                doubts.append(doubtful)
+                wanted = {**wanted, "spec": {**wanted["spec"], "replicas": live["spec"]["replicas"]}}
         if step := apply_step(wanted, live):
             yield step
+    for doubtful in doubts:
+        yield Wait(
+            f"{' and '.join(doubtful)} stays: its volume would go with it (storage.whenScaled is Delete), and it does "
+            "not follow its master, so it may hold what that one lacks"
+        )
+
+
+def _doubtful_slaves(view: View, manifest: Manifest, live: Manifest) -> list[str]:
+    """Slaves that this StatefulSet shall have no more, whose volumes may be the only ones with some messages."""
+    wanted = manifest["spec"]["replicas"]
+    if view.cluster.spec.broker.storage.when_scaled is Keep.RETAIN or wanted != view.cluster.members_per_group:
+        return []  # the volumes stay, or every member stops: the group was drained, or the cluster hibernates
+    index = int(manifest["metadata"]["labels"][GROUP_LABEL])
+    names = [
+        Member(view.cluster.name, index, ordinal).name for ordinal in range(wanted, live["spec"].get("replicas", 1))
+    ]
+    return [name for name in names if (slave := view.observed.brokers.get(name)) is None or slave.behind is None]
 
 
 def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
@@ -115,7 +137,9 @@ def release_volumes(view: View) -> Iterator[Step]:
         is_over = claim.ordinal >= view.cluster.members_per_group and claim.group in known
         if (claim.group not in removing and not is_over) or (claim.group, claim.ordinal) in pods:
             continue
-        if not keep:
+        if not keep and is_over and claim.group not in removing and view.master(claim.group) is None:
+            yield Wait(f"volume {claim.name} stays while the master of its group does not serve")
+        elif not keep:
             why = f"deleting volume {claim.name}: its broker was scaled away, and storage.whenScaled is Delete"
             yield Delete(why, "PersistentVolumeClaim", claim.name, claim.uid, reason="VolumeDeleted")
         elif not claim.released and claim.group in removing:

@@ -151,14 +151,14 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         return
     deadline = (group.started or view.now) + down.drain_timeout_seconds if down.drain_timeout_seconds else None
     is_late = deadline is not None and view.now >= deadline
-    doubt = _doubt(view, group, left)
-    if is_late and down.on_timeout is DrainPolicy.FORCE and (left or doubt):
+    in_doubt = doubt(view, group, left)
+    if is_late and down.on_timeout is DrainPolicy.FORCE and (left or in_doubt):
         yield _leave(view, group, f"it was not drained within {down.drain_timeout_seconds} s")
-    elif group.state is State.VERIFYING and (left or doubt):
+    elif group.state is State.VERIFYING and (left or in_doubt):
         why = f"group {group.index} has messages to consume again, or may have"
         yield move(view, replace(group, state=State.DRAINING, quiet_since=None), why, "GroupDraining")
-    elif doubt:
-        yield Wait(f"it cannot be said what is left in group {group.index}: {doubt}", deadline)
+    elif in_doubt:
+        yield Wait(f"it cannot be said what is left in group {group.index}: {in_doubt}", deadline)
     elif left:
         total = sum(blocker.remaining for blocker in left)
         late = f", longer than {down.drain_timeout_seconds} s" if is_late else ""
@@ -171,7 +171,7 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
         yield from _verify(view, group)
 
 
-def _doubt(view: View, group: Group, left: tuple[Blocker, ...] | None) -> str | None:
+def doubt(view: View, group: Group, left: tuple[Blocker, ...] | None) -> str | None:
     """Why it cannot be said that nothing is left. A master that lost its volume has nothing, but its slaves may."""
     if left is None:
         return "its master, or that of a group that stays, does not answer"

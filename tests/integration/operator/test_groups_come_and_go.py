@@ -79,7 +79,7 @@ async def test_a_group_whose_slave_may_hold_what_its_master_lost_stays(b: Bench)
     await b.until_stable()
     b.brokers.behind = None
     b.edit(broker={"groups": 1})
-    await b.until("Scaling", reason="Draining")
+    await b.until("Scaling", reason="DrainInDoubt")
     for _ in range(5):
         await b.look()
     assert b.state(1) == "Draining"

@@ -42,8 +42,11 @@ def at_rest(spec: str = "{}", *states: State) -> View:
 
 
 def live(wanted: Manifest) -> Manifest:
-    found = stamped(wanted)
-    extra = {"uid": f"u-{wanted['kind']}", "generation": 1}
+    return applied(stamped(wanted))
+
+
+def applied(found: Manifest) -> Manifest:
+    extra = {"uid": f"u-{found['kind']}", "generation": 1}
     status = {"observedGeneration": 1, "updateRevision": "revision"}
     return {**found, "metadata": {**found["metadata"], **extra}, "status": status}
 
@@ -252,6 +255,27 @@ def test_a_volume_is_deleted_only_when_its_pod_is_gone() -> None:
     assert found.target == "PersistentVolumeClaim store-orders-broker-0-1"
     still_there = replace(pod(Group(0, ACTIVE), 1), terminating=True)
     assert next_step(seen(view, pods=(*view.observed.pods, still_there))) is None
+
+
+def test_a_volume_is_not_deleted_while_the_master_of_its_group_does_not_serve() -> None:
+    view = at_rest(DELETED_WHEN_SCALED)
+    assert isinstance(next_step(without(view, "orders-broker-0-0")), Wait)
+
+
+@pytest.mark.parametrize(
+    ("storage", "behind", "replicas"),
+    [("Delete", 0, 1), ("Delete", 70_000, 1), ("Delete", None, 2), ("Retain", None, 1)],
+)
+def test_a_slave_that_may_have_more_than_its_master_stays_where_its_volume_would_go(
+    storage: str, behind: int | None, replicas: int
+) -> None:
+    kept = f"storage: {{whenScaled: {storage}}}"
+    one, none = at_rest(f"{{broker: {{{kept}}}}}"), at_rest(f"{{broker: {{slavesPerGroup: 0, {kept}}}}}")
+    view = replace(with_broker(one, "orders-broker-0-1", behind=behind), cluster=none.cluster)
+    while isinstance(step := next_step(view), Apply):
+        view = replace(view, observed=view.observed.with_object(applied(step.manifest)))
+    assert view.observed.objects["StatefulSet", "orders-broker-0"]["spec"]["replicas"] == replicas
+    assert isinstance(step, Wait) == (replicas == 2)
 
 
 def test_volumes_of_a_group_that_nobody_knows_are_not_deleted() -> None:

@@ -3,114 +3,39 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
-from rocket_operator import manifest
 from rocket_operator.objects import broker as broker_objects
-from rocket_operator.objects import desired
 from rocket_operator.objects.groups import Group, State
-from rocket_operator.objects.metadata import Cluster, Images, Manifest
-from rocket_operator.rollout import objects, scaling
+from rocket_operator.rollout import scaling
 from rocket_operator.rollout.cluster import next_step
-from rocket_operator.rollout.differences import stamped
-from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, Patch, Step, Unregister, Wait
-from rocket_operator.rollout.view import Blocker, Broker, Observed, Pod, View, Volume
-from rocket_operator.spec import ClusterSpec
+from rocket_operator.rollout.steps import CopyMetadata, Delete, Unregister, Wait
+from rocket_operator.rollout.view import Blocker, View
 from rocket_operator.status import Look, status
+from rocket_testing.planned import (
+    ACTIVE,
+    DRAINING,
+    GOING,
+    GROUP_1,
+    IMAGES,
+    REMOVING,
+    STALE,
+    TWO,
+    UNREGISTERING,
+    at_rest,
+    live,
+    marked,
+    moved_to,
+    pod,
+    seen,
+    volume,
+    with_broker,
+    with_live,
+    with_pod,
+    without,
+)  # fmt: skip
 from rocket_wire.bodies.topics import TopicConfig
-
-IMAGES = Images("broker:1.0", "namesrv:1.0", "1.0")
-NOW = 1_000_000.0
-GOING = {"deletionTimestamp": "2026-01-01T00:00:00Z"}
-STALE = "an earlier revision"
-ACTIVE, DRAINING, UNREGISTERING, REMOVING = State.ACTIVE, State.DRAINING, State.UNREGISTERING, State.REMOVING
-
-
-def at_rest(spec: str = "{}", *states: State) -> View:
-    """A cluster with groups in these states, of which everything is as the spec says."""
-    text = f"apiVersion: rocketcluster.dev/v1alpha1\nkind: RocketCluster\nmetadata: {{name: orders}}\nspec: {spec}\n"
-    cluster = Cluster(ClusterSpec.parse(manifest.read(text)), "messaging", "u-1")
-    groups = [Group(index, state, started=NOW - 10) for index, state in enumerate(states or (ACTIVE,))]
-    made = {(each["kind"], each["metadata"]["name"]): live(each) for each in desired(cluster, groups, IMAGES)}
-    running = [group for group in groups if broker_objects.replicas(cluster, group)]
-    pods = [pod(group, ordinal) for group in running for ordinal in range(cluster.members_per_group)]
-    volumes = [volume(cluster, group.index, ordinal) for group in groups for ordinal in range(2)]
-    brokers = {each.name: broker(cluster, groups[each.group or 0], each) for each in pods}
-    return View(cluster, IMAGES, Observed(made, tuple(pods), tuple(volumes[: len(groups) * 2]), brokers), NOW)
-
-
-def live(wanted: Manifest) -> Manifest:
-    return applied(stamped(wanted))
-
-
-def applied(found: Manifest) -> Manifest:
-    extra = {"uid": f"u-{found['kind']}", "generation": 1}
-    status = {"observedGeneration": 1, "updateRevision": "revision"}
-    return {**found, "metadata": {**found["metadata"], **extra}, "status": status}
-
-
-def pod(group: Group, ordinal: int) -> Pod:
-    name = f"orders-broker-{group.index}-{ordinal}"
-    role = "slave" if ordinal else "master"
-    address = f"10.0.{group.index}.{ordinal}"
-    return Pod(
-        name, f"u-{name}", group.index, ordinal, address, 10911, True, False, "revision", "", "broker:1.0", "1.0", role
-    )
-
-
-def broker(cluster: Cluster, group: Group, at: Pod) -> Broker:
-    settings = broker_objects.group_settings(cluster, group)
-    if not at.is_master:
-        return Broker(settings, behind=0)
-    return Broker(settings, topics={}, consumer_groups={}, backlog=())
-
-
-def volume(cluster: Cluster, group: int, ordinal: int) -> Volume:
-    name, size = f"store-orders-broker-{group}-{ordinal}", broker_objects.volume_size(cluster, group)
-    return Volume(name, f"u-{name}", group, ordinal, size, size, "standard", released=False, owned=False)
-
-
-def seen(view: View, **changes: Any) -> View:
-    return replace(view, observed=replace(view.observed, **changes))
-
-
-def with_pod(view: View, name: str, **changes: Any) -> View:
-    return seen(
-        view, pods=tuple(replace(each, **changes) if each.name == name else each for each in view.observed.pods)
-    )
-
-
-def with_broker(view: View, name: str, **changes: Any) -> View:
-    return seen(view, brokers={**view.observed.brokers, name: replace(view.observed.brokers[name], **changes)})
-
-
-def without(view: View, name: str) -> View:
-    """The pod of this name is not there."""
-    return seen(view, pods=tuple(each for each in view.observed.pods if each.name != name))
-
-
-def with_live(view: View, kind: str, name: str, metadata: dict[str, Any]) -> View:
-    found = view.observed.objects[kind, name]
-    return seen(
-        view,
-        objects={**view.observed.objects, (kind, name): {**found, "metadata": {**found["metadata"], **metadata}}},
-    )
-
-
-def with_volumes(view: View, **changes: Any) -> View:
-    return seen(view, volumes=tuple(replace(each, **changes) for each in view.observed.volumes))
-
-
-def moved_to(step: Step | None) -> str | None:
-    """The state that a step brings a group to."""
-    is_move = isinstance(step, Apply) and step.manifest["kind"] == "ConfigMap"
-    return step.manifest["metadata"]["annotations"].get("rocketcluster.dev/state") if is_move else None
-
-
-TWO = "{broker: {groups: 2}}"
-GROUP_1 = "orders-broker-1"
 
 
 @pytest.mark.parametrize(("spec", "states"), [("{}", [ACTIVE]), (TWO, [ACTIVE, ACTIVE]), ("{mode: Hibernated}", [])])
@@ -237,103 +162,6 @@ def test_a_group_keeps_its_config_map_until_nothing_else_is_left_of_it() -> None
     set_that_goes["metadata"] |= GOING
     left = marked(view).observed.with_object(set_that_goes)
     assert next_step(replace(view, observed=left)) is None
-
-
-def marked(view: View) -> View:
-    """The volumes of groups that are removed are marked as such."""
-    return seen(view, volumes=tuple(replace(each, released=each.group == 1) for each in view.observed.volumes))
-
-
-# -- volumes -----------------------------------------------------------------------------------------------------------
-
-DELETED_WHEN_SCALED = "{broker: {slavesPerGroup: 0, storage: {whenScaled: Delete}}}"
-
-
-def test_a_volume_is_deleted_only_when_its_pod_is_gone() -> None:
-    view = at_rest(DELETED_WHEN_SCALED)
-    assert isinstance(found := next_step(view), Delete)
-    assert found.target == "PersistentVolumeClaim store-orders-broker-0-1"
-    still_there = replace(pod(Group(0, ACTIVE), 1), terminating=True)
-    assert next_step(seen(view, pods=(*view.observed.pods, still_there))) is None
-
-
-def test_a_volume_is_not_deleted_while_the_master_of_its_group_does_not_serve() -> None:
-    view = at_rest(DELETED_WHEN_SCALED)
-    assert isinstance(next_step(without(view, "orders-broker-0-0")), Wait)
-
-
-@pytest.mark.parametrize(
-    ("storage", "behind", "replicas"),
-    [("Delete", 0, 1), ("Delete", 70_000, 1), ("Delete", None, 2), ("Retain", None, 1)],
-)
-def test_a_slave_that_may_have_more_than_its_master_stays_where_its_volume_would_go(
-    storage: str, behind: int | None, replicas: int
-) -> None:
-    kept = f"storage: {{whenScaled: {storage}}}"
-    one, none = at_rest(f"{{broker: {{{kept}}}}}"), at_rest(f"{{broker: {{slavesPerGroup: 0, {kept}}}}}")
-    view = replace(with_broker(one, "orders-broker-0-1", behind=behind), cluster=none.cluster)
-    while isinstance(step := next_step(view), Apply):
-        view = replace(view, observed=view.observed.with_object(applied(step.manifest)))
-    assert view.observed.objects["StatefulSet", "orders-broker-0"]["spec"]["replicas"] == replicas
-    assert isinstance(step, Wait) == (replicas == 2)
-
-
-def test_volumes_of_a_group_that_nobody_knows_are_not_deleted() -> None:
-    view = at_rest(DELETED_WHEN_SCALED)
-    unknown = volume(view.cluster, 5, 1)
-    assert next_step(seen(view, volumes=(view.observed.volumes[0], unknown))) is None
-
-
-def test_a_slaves_volume_that_is_kept_does_not_count_as_a_removed_groups() -> None:
-    assert next_step(at_rest("{broker: {slavesPerGroup: 0}}")) is None
-
-
-def test_a_stateful_set_stays_until_its_volumes_would_survive_it() -> None:
-    view = marked(at_rest("{}", ACTIVE, REMOVING))
-    made = live(broker_objects.stateful_set(view.cluster, Group(1, REMOVING), IMAGES))
-    view = replace(view, observed=view.observed.with_object(made))
-    assert isinstance(found := next(objects.clean(view)), Delete)
-    assert found.target == f"StatefulSet {GROUP_1}"
-    assert isinstance(next(objects.clean(with_volumes(view, owned=True))), Wait)
-
-
-def test_a_volume_that_is_larger_than_wished_is_left_as_it_is() -> None:
-    view = at_rest("{broker: {storage: {size: 20Gi}}}")
-    smaller = replace(view, cluster=at_rest("{broker: {storage: {size: 10Gi}}}").cluster)
-    found = next_step(smaller)
-    assert isinstance(found, Apply), "which says that it is smaller by now, and changes no template"
-    assert found.manifest["spec"]["volumeClaimTemplates"] == template(view)
-
-
-def template(view: View) -> Any:
-    return view.observed.objects["StatefulSet", "orders-broker-0"]["spec"]["volumeClaimTemplates"]
-
-
-def test_each_volume_grows_before_its_stateful_set_is_made_anew() -> None:
-    larger = at_rest("{broker: {storage: {size: 30Gi}}}").cluster
-    view = replace(at_rest("{broker: {storage: {size: 20Gi}}}"), cluster=larger)
-    assert isinstance(found := next_step(view), Patch)
-    assert (found.name, found.changes) == (
-        "store-orders-broker-0-0", {"spec": {"resources": {"requests": {"storage": "30Gi"}}}},
-    )  # fmt: skip
-    made_anew = next_step(with_volumes(view, requested="30Gi"))
-    assert isinstance(made_anew, Delete)
-    assert (made_anew.target, made_anew.orphan) == ("StatefulSet orders-broker-0", True)
-
-
-def test_old_volumes_come_back_once_and_the_wish_for_them_is_taken_off() -> None:
-    view = marked(at_rest(TWO, ACTIVE, ACTIVE))
-    view = replace(view, cluster=replace(view.cluster, annotations={"rocketcluster.dev/adopt-volumes": "1"}))
-    adopted = next_step(view)
-    assert isinstance(adopted, Patch)
-    assert (adopted.name, adopted.changes) == (
-        "store-orders-broker-1-0", {"metadata": {"annotations": {"rocketcluster.dev/released": None}}},
-    )  # fmt: skip
-    done = next_step(with_volumes(view, released=False))
-    assert isinstance(done, Patch)
-    assert (done.target, done.changes) == (
-        "RocketCluster orders", {"metadata": {"annotations": {"rocketcluster.dev/adopt-volumes": None}}},
-    )  # fmt: skip
 
 
 # -- objects -----------------------------------------------------------------------------------------------------------

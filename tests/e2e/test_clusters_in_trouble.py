@@ -10,20 +10,7 @@ from rocket_testing.e2e.cluster import cluster, endpoint
 from rocket_testing.e2e.kubernetes import CommandFailed, Kubernetes
 from rocket_testing.e2e.operator import Operator
 from rocket_testing.e2e.traffic import traffic
-
-
-def condition(kubernetes: Kubernetes, namespace: str, kind: str, name: str, wanted: str) -> dict[str, Any]:
-    found = (kubernetes.get(namespace, "rkt", name) if kind == "rkt" else kubernetes.get(namespace, kind, name)) or {}
-    conditions = {each["type"]: each for each in found.get("status", {}).get("conditions", [])}
-    return dict(conditions.get(wanted, {}))
-
-
-def until_reason(kubernetes: Kubernetes, namespace: str, wanted: str, reason: str, seconds: float = 60) -> str:
-    """The message of a condition once it has a reason."""
-    kubernetes.until(
-        lambda: condition(kubernetes, namespace, "rkt", "orders", wanted).get("reason") == reason, seconds, namespace
-    )
-    return str(condition(kubernetes, namespace, "rkt", "orders", wanted)["message"])
+from rocket_testing.e2e.waiting import condition, until_reason
 
 
 @pytest.mark.parametrize("selector", ["role=slave", "role=master", "component=namesrv"])
@@ -123,6 +110,9 @@ def test_a_volume_that_cannot_grow_is_told_and_nothing_else_suffers(kubernetes: 
     assert condition(kubernetes, namespace, "rkt", "orders", "Ready")["status"] == "True"
     kubernetes.patch(namespace, "rkt", "orders", {"spec": {"broker": {"config": {"fileReservedTime": "36"}}}})
     kubernetes.until(lambda: condition(kubernetes, namespace, "rkt", "orders", "Reconciled")["status"] == "True")
+    keeps = [{"group": 0, "storageSize": "1Gi"}]  # the way out that docs/runbooks.md names
+    kubernetes.patch(namespace, "rkt", "orders", {"spec": {"broker": {"groupOverrides": keeps}}})
+    kubernetes.wait(namespace, "rkt/orders", "Stable")
 
 
 def test_an_image_that_cannot_be_pulled_stops_a_rollout_at_its_first_broker(

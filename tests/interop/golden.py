@@ -34,8 +34,7 @@ from rocket_interop.stage import ARRIVAL_SECONDS, ROUTE_SECONDS, SURPLUS_SECONDS
 
 _IPV4 = ("-Djava.net.preferIPv4Stack=true",)
 SENDER = Client("java-5.5.0", JavaBuild("5.5.0"), (), _IPV4)
-#: Of 159 letters, so that its retry topic makes a record of version 2; a 5.x client takes no such name.
-LONG_GROUP = "LongGroup" + "L" * 150
+#: A 5.x client takes no name as long as `long_group` makes it.
 LONG_CLIENT = Client("java-4.9.8", JavaBuild("4.9.8"), (), _IPV4)
 #: What is stored has its queue entry and its keys within this.
 DISPATCH_SECONDS = 10.0
@@ -68,6 +67,12 @@ class GoldenError(Exception):
 FAILURES = (BuildError, ClusterError, GoldenError, ListingError, ProgramError, ServerFailed)
 
 
+def long_group(version: str) -> str:
+    """Of 159 letters, so that its retry topic makes a record of version 2. From 5.4.0 on brokers take 120 at most."""
+    takes_any = tuple(map(int, version.split(".")[:2])) < (5, 4)
+    return "LongGroup".ljust(159 if takes_any else 120, "L")
+
+
 def filler(count: int) -> list[Message]:
     """Bodies that an archive cannot shrink to nothing; few keys, so that the index has chains."""
     letters = random.Random(1)
@@ -83,6 +88,7 @@ class Story:
 
     stage: Stage
     store: Path
+    long_group: str
 
     async def send(self, topic: str, messages: Sequence[Message], mode: str = "sync") -> None:
         producer = await self.stage.start("produce", {"topic": topic, "group": "GoldenProducer", "mode": mode})
@@ -111,7 +117,7 @@ class Story:
         await self.send("FillTopic", filler(150))
         await self.consume("TagTopic", "GoldenGroup", len(TAGGED) + 1, failOnce="order-2")
         await self.consume("PlainTopic", "GoldenOrderly", len(PLAIN), listener="orderly")
-        await self.consume("BatchTopic", LONG_GROUP, len(BATCH) + 1, LONG_CLIENT, failOnce="batch-1")
+        await self.consume("BatchTopic", self.long_group, len(BATCH) + 1, LONG_CLIENT, failOnce="batch-1")
         await self.stored(CLEAN_RECORDS)
 
     async def until_killed(self) -> None:
@@ -149,7 +155,7 @@ async def make(version: str, folder: Path) -> None:
             await asyncio.to_thread(cluster.add_namesrv)
             broker = await asyncio.to_thread(apache.run_broker, maker, home, cluster)
             stage = Stage(SENDER, [], "golden", cluster.namesrv, "golden", BUILD / "logs")
-            story = Story(stage, broker.store)
+            story = Story(stage, broker.store, long_group(version))
             try:
                 await story.until_stopped()
                 await asyncio.to_thread(broker.stop)

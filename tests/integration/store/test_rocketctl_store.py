@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-import tarfile
 from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -14,10 +13,12 @@ from typing import Any
 
 import pytest
 
+from rocket_testing import golden_store
 from rocket_testing.broker_talk import BrokerTalk
 from rocket_testing.cluster import Broker, Cluster, console_script
 
-GOLDEN = Path(__file__).resolve().parents[2] / "golden" / "apache"
+#: What is in the store of the fixture of that name.
+LISTING = golden_store.listing("store-clean")
 
 
 def rocketctl(*arguments: object, prefix: Sequence[str] = ()) -> subprocess.CompletedProcess[str]:
@@ -33,9 +34,7 @@ def as_json(*arguments: object) -> dict[str, Any]:
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     """A store that a broker of Apache's wrote and stopped."""
-    with tarfile.open(GOLDEN / "store-clean.tar.gz") as archive:
-        archive.extractall(tmp_path / "store", filter="data")
-    return tmp_path / "store"
+    return golden_store.unpack("store-clean", tmp_path / "store")
 
 
 @pytest.fixture
@@ -48,12 +47,20 @@ def broker(tmp_path: Path) -> Iterator[Broker]:
 def test_inspect_shows_what_is_in_a_store(store: Path) -> None:
     done = rocketctl("inspect", store)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "positions 0 to 71342, 2 segments of 64 KiB" in done.stdout
+    last = LISTING["records"][-1]
+    end = last["commitLogOffset"] + last["size"]
+    assert f"positions 0 to {end}, {end // 65536 + 1} segments of 64 KiB" in done.stdout
     assert "the last one stopped in order" in done.stdout
     summary = as_json("inspect", store)
     queues = {(queue["topic"], queue["queue"]): (queue["first"], queue["next"]) for queue in summary["queues"]}
-    assert queues["FillTopic", 0] == (0, 38)
-    assert [index["entries"] for index in summary["index"]] == [340]
+    assert queues == {
+        (topic, int(queue)): (0, len(entries))
+        for topic, by_queue in LISTING["consumeQueues"].items()
+        for queue, entries in by_queue.items()
+    }
+    assert [index["entries"] for index in summary["index"]] == [
+        header["indexCount"] - 1 for header in LISTING["index"].values()
+    ]
     assert {table["file"] for table in summary["tables"]} >= {"topics.json", "consumerOffset.json"}
     assert summary["log"]["firstStored"] < summary["log"]["lastStored"]
 
@@ -61,15 +68,16 @@ def test_inspect_shows_what_is_in_a_store(store: Path) -> None:
 def test_verify_of_a_whole_store_has_status_0(store: Path) -> None:
     done = rocketctl("verify", store)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "175 records" in done.stdout
+    assert f"{len(LISTING['records'])} records" in done.stdout
     assert "verdict     whole" in done.stdout
 
 
 def test_verify_of_a_damaged_store_has_status_1_and_says_what_is_wrong(store: Path) -> None:
-    (store / "consumequeue" / "PlainTopic" / "0" / f"{0:020d}").unlink()
+    queue, entries = next(iter(LISTING["consumeQueues"]["PlainTopic"].items()))
+    (store / "consumequeue" / "PlainTopic" / queue / f"{0:020d}").unlink()
     done = rocketctl("verify", store)
     assert done.returncode == 1
-    assert "damage      consume queues: records have no entry in their queue (2)" in done.stdout
+    assert f"damage      consume queues: records have no entry in their queue ({len(entries)})" in done.stdout
     assert "verdict     DAMAGED" in done.stdout
     assert as_json("verify", store)["verdict"] == "damaged"
 
@@ -120,7 +128,7 @@ def test_repair_of_a_running_brokers_store_is_refused(broker: Broker) -> None:
 
 def test_dump_prints_messages_as_json_lines(store: Path) -> None:
     lines = [json.loads(line) for line in rocketctl("dump", store).stdout.splitlines()]
-    listing = json.loads((GOLDEN / "store-clean.json").read_text())["records"]
+    listing = LISTING["records"]
     assert [line["messageId"] for line in lines] == [wanted["msgId"] for wanted in listing]
     assert [line["properties"] for line in lines] == [wanted["properties"] for wanted in listing]
     for line, wanted in zip(lines, listing, strict=True):
@@ -131,11 +139,12 @@ def test_dump_prints_messages_as_json_lines(store: Path) -> None:
 
 
 def test_dump_takes_offsets_of_a_queue_and_times(store: Path) -> None:
-    queue = ("--topic", "FillTopic", "--queue", 0)
+    fullest = max(LISTING["consumeQueues"]["FillTopic"].items(), key=lambda item: len(item[1]))[0]
+    queue = ("--topic", "FillTopic", "--queue", fullest)
     done = rocketctl("dump", store, *queue, "--from", 3, "--to", 5)
     assert [json.loads(line)["offset"] for line in done.stdout.splitlines()] == [3, 4, 5]
     assert rocketctl("dump", store, "--from", "2200-01-01T00:00").stdout == ""
-    assert len(rocketctl("dump", store, "--to", "2200-01-01T00:00").stdout.splitlines()) == 175
+    assert len(rocketctl("dump", store, "--to", "2200-01-01T00:00").stdout.splitlines()) == len(LISTING["records"])
     assert rocketctl("dump", store, "--from", "3").returncode == 2, "an offset of no queue"
 
 
@@ -143,7 +152,8 @@ def test_repair_says_what_it_would_do_and_does_it_when_told(store: Path) -> None
     table = store / "config" / "topics.json"
     shutil.copy(table, f"{table}.bak")
     table.write_text("{")
-    (store / "consumequeue" / "PlainTopic" / "0" / f"{0:020d}").write_bytes(b"x" * 400)
+    queue = next(iter(LISTING["consumeQueues"]["PlainTopic"]))
+    (store / "consumequeue" / "PlainTopic" / queue / f"{0:020d}").write_bytes(b"x" * 400)
     done = rocketctl("repair", store)
     assert done.returncode == 1
     assert "to do       take the files of queue PlainTopic/0 away" in done.stdout

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from rocket_broker.store.store import MessageStore
+from rocket_testing import golden_store
 from rocket_wire import compression, message_id, properties, record
 
-#: Of another run of `make golden`, where the environment names its folder.
-GOLDEN = Path(os.environ.get("GOLDEN") or Path(__file__).resolve().parents[2] / "golden" / "apache")
 # fmt: off
 SIZES: dict[str, Any] = {
     "segment_size": 65536,
@@ -32,15 +28,12 @@ SIZES: dict[str, Any] = {
 @pytest.fixture(params=["store-clean", "store-killed", "log-alone"])
 def golden(request: Any, tmp_path: Path) -> tuple[Path, dict[str, Any]]:
     """A directory and its listing."""
-    name = request.param if request.param != "log-alone" else "store-killed"
-    root = tmp_path / "apache"
-    with tarfile.open(GOLDEN / f"{name}.tar.gz") as archive:
-        members = [
-            member for member in archive.getmembers()
-            if request.param != "log-alone" or member.name.startswith("commitlog/")
-        ]  # fmt: skip
-        archive.extractall(root, members, filter="data")
-    return root, json.loads((GOLDEN / f"{name}.json").read_text())
+    is_alone = request.param == "log-alone"
+    name = "store-killed" if is_alone else request.param
+    root = golden_store.unpack(
+        name, tmp_path / "apache", lambda member: not is_alone or member.startswith("commitlog/")
+    )
+    return root, golden_store.listing(name)
 
 
 def queue(store: MessageStore, topic: str, queue_id: int) -> list[record.Message]:
@@ -133,10 +126,8 @@ def test_the_log_goes_on_where_it_ended(golden: tuple[Path, dict[str, Any]], sto
 
 
 def test_queues_and_index_made_from_apaches_log_are_byte_for_byte_apaches(stores: Any, tmp_path: Path) -> None:
-    with tarfile.open(GOLDEN / "store-killed.tar.gz") as archive:
-        archive.extractall(tmp_path / "theirs", filter="data")
-        logs = [member for member in archive.getmembers() if member.name.startswith("commitlog/")]
-        archive.extractall(tmp_path / "ours", logs, filter="data")
+    golden_store.unpack("store-killed", tmp_path / "theirs")
+    golden_store.unpack("store-killed", tmp_path / "ours", lambda member: member.startswith("commitlog/"))
     stores.open(tmp_path / "ours", **SIZES).close()
     assert files(tmp_path / "ours" / "consumequeue") == files(tmp_path / "theirs" / "consumequeue")
     first, second = files(tmp_path / "ours" / "index").values()

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ from rocket_broker.store.tools.findings import Part, Severity, Verdict
 from rocket_broker.store.tools.folder import NotAStore, State
 from rocket_broker.store.tools.index_files import IndexView, index_paths
 from rocket_broker.store.tools.verify import Report, verify
+from rocket_testing import golden_store
 
-GOLDEN = Path(os.environ.get("GOLDEN") or Path(__file__).resolve().parents[3] / "golden" / "apache")
 SEGMENT = 8192
 
 
@@ -57,11 +55,9 @@ def test_verify_writes_nothing(filled: Path) -> None:
 
 @pytest.mark.parametrize("name", ["store-clean", "store-killed"])
 def test_a_store_of_apaches_is_whole(name: str, tmp_path: Path) -> None:
-    with tarfile.open(GOLDEN / f"{name}.tar.gz") as archive:
-        archive.extractall(tmp_path, filter="data")
-    report = verify(tmp_path).report
+    report = verify(golden_store.unpack(name, tmp_path)).report
     assert (report.verdict, report.findings) == (Verdict.WHOLE, [])
-    assert report.records == report.queue_entries == len(json.loads((GOLDEN / f"{name}.json").read_text())["records"])
+    assert report.records == report.queue_entries == len(golden_store.listing(name)["records"])
 
 
 def test_a_store_that_is_open_is_never_called_damaged(stores: Any, message: Any) -> None:

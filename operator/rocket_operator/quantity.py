@@ -11,7 +11,8 @@ from typing import Final
 
 _PATTERN = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+))(Ki|Mi|Gi|Ti|Pi|Ei|[numkMGTPE]|[eE][+-]?\d{1,3})?")
 _DECIMAL = {"n": -9, "u": -6, "m": -3, "k": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_LEAST: Final = Decimal("1e-9")
+#: To what an API server rounds up in requests and limits (SetDefaults_ResourceList of its core/v1).
+_LEAST: Final = Decimal("1e-3")
 #: For every number that `parse` gives.
 _EXACT: Final = Context(prec=5000)
 _BINARY = ("Ki", "Mi", "Gi", "Ti", "Pi", "Ei")
@@ -33,7 +34,7 @@ def parse(quantity: str | int) -> Decimal:
 
 
 def is_equal(one: object, other: object) -> bool:
-    """Whether an API server takes both for the same: it writes 1024Mi as 1Gi, and rounds up to billionths."""
+    """Whether an API server takes both for the same: it writes 1024Mi as 1Gi, and rounds up to thousandths."""
     if not isinstance(one, str | int) or not isinstance(other, str | int):
         return False
     try:

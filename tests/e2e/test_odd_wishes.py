@@ -8,7 +8,7 @@ from rocket_testing.e2e.cluster import cluster
 from rocket_testing.e2e.kubernetes import Kubernetes
 from rocket_testing.e2e.waiting import condition, until_reason
 
-#: The API server leaves some of this out, and writes the cpu as 1n.
+#: The API server leaves some of this out, and writes the cpu as 1m.
 _ODD: dict[str, Any] = {
     "metadata": {"labels": {"app.kubernetes.io/managed-by": "somebody", "team": ""}},
     "spec": {

@@ -24,3 +24,12 @@ def listing(name: str) -> dict[str, Any]:
     """What Apache's own code read in it."""
     found: dict[str, Any] = json.loads((FOLDER / f"{name}.json").read_text())
     return found
+
+
+def _version() -> tuple[int, ...]:
+    """Of the broker that wrote them: 5, 3, 3."""
+    return tuple(map(int, listing("store-clean")["broker"].split()[-1].split(".")))
+
+
+#: From 5.4.0 on a record is found by `topic#T#tag` as well.
+INDEXES_TAGS: Final = _version() >= (5, 4)

@@ -6,7 +6,8 @@
     4  the end          is where the first thing is that is no record; the rest becomes zeros
 
 Where a queue turns out to lack entries of records before that position, or the index its files, everything is read
-again from the log's first byte: the log alone is enough to make the rest. The checkpoint says so first, since a process
+again from the log's first byte: the log alone is enough to make the rest, but for which topics were deleted
+(deletions.py). The checkpoint says so first, since a process
 that dies in the middle leaves queues which look whole and are not.
 
 After a clean stop the checkpoint's position is the log's end, and none of this reads more than a few bytes a queue.
@@ -21,6 +22,7 @@ from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
+from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.keeper import Keeper
@@ -43,6 +45,7 @@ class Recovery:
     log: CommitLog
     dispatcher: Dispatcher
     keeper: Keeper
+    deletions: Deletions
     is_clean: bool
     logger: logging.Logger
     progress: Progress | None = None
@@ -208,6 +211,8 @@ class Recovery:
         return LogScan(self.log, start, trusted, damaged)
 
     def _dispatch(self, message: record.Message, requeue: Requeue, indexed: int) -> None:
+        if self.deletions.has(message.topic, message.position):
+            return
         try:
             queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
         except ProtocolError as error:

@@ -17,6 +17,7 @@ from itertools import islice
 from rocket_broker.store.append import Appender
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.consume_queue import ConsumeQueues
+from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import Dispatcher
 from rocket_broker.store.errors import StoreError, is_no_room, refused
@@ -52,6 +53,7 @@ class MessageStore:
         self._reader = Reader(self._log, self._queues, log)
         self._appender = Appender(self._log, self._dispatcher, now_ms)
         self._replica = Replica(self._log, self._dispatcher)
+        self._deletions = Deletions(settings.root, log)
         self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
         self.cleaner = Cleaner(settings.retention, self._log, self._reader, self._checkpoint, log)
         self._trimmed = 0
@@ -91,7 +93,10 @@ class MessageStore:
             if not is_no_room(error):
                 raise
             self._logger.error("%s", refused("no room for the file that tells of an unclean stop", error))
-        recovery = Recovery(self._log, self._dispatcher, self._keeper, is_clean, self._logger, progress)
+        self._deletions.load()
+        recovery = Recovery(
+            self._log, self._dispatcher, self._keeper, self._deletions, is_clean, self._logger, progress
+        )
         recovery.run()
         self._appender.timestamp = recovery.timestamp
         self._trimmed = self._log.first
@@ -296,6 +301,7 @@ class MessageStore:
         try:
             with self._keeper.deleting():
                 self._queues.delete_topic(topic)
+                self._deletions.add(topic, self._log.end, self._log.first)
         except OSError as error:
             raise refused(f"cannot delete the queues of topic {topic}", error) from error
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import pytest
 
 from rocket_broker.store.errors import StoreError
-from rocket_testing.disk_calls import DiskCalls
+from rocket_testing.disk_calls import WRITES, DiskCalls
 
 
 @pytest.fixture
@@ -50,7 +52,7 @@ def test_a_topic_whose_files_cannot_be_unlinked_is_gone_and_can_be_made_again(
     disk.heal()
     third = stores.killed()
     stores.open(third)
-    assert not [name for name in os.listdir(third) if "deleted" in name]
+    assert not [name for name in os.listdir(third) if "deleted" in name and name != "deletedTopics"]
 
 
 def test_a_topic_whose_folder_cannot_be_moved_stays_whole(stores: Any, message: Any, disk: DiskCalls) -> None:
@@ -75,3 +77,82 @@ def test_a_topic_deleted_just_before_a_kill_does_not_come_back(
     again = stores.open(stores.killed())
     assert again.queues() == [("Other", 0)]
     assert "whole log" not in caplog.text
+
+
+def without_queues(root: Path) -> Path:
+    """As somebody leaves it who wants queues and index made again."""
+    shutil.rmtree(root / "consumequeue")
+    return root
+
+
+def test_a_deleted_topic_does_not_come_back_when_the_whole_log_is_read_again(stores: Any, message: Any) -> None:
+    store = stores.open()
+    fill(store, message)
+    store.delete_topic("T")
+    store.put(message(0, topic="Other"))
+    store.flush()
+    again = stores.open(without_queues(stores.killed()))
+    assert again.queues() == [("Other", 0)]
+    assert len(bodies(stores, again, "Other")) == 56
+    assert again.query("T", "U7", 10, 0, 1 << 62) == []
+    assert len(again.query("Other", "U7", 10, 0, 1 << 62)) == 1
+
+
+def test_a_topic_that_was_made_again_has_only_what_came_since(stores: Any, message: Any) -> None:
+    store = stores.open()
+    fill(store, message)
+    store.delete_topic("T")
+    for number in range(3):
+        store.put(message(number, body=b"new %d" % number))
+    store.flush()
+    again = stores.open(without_queues(stores.killed()))
+    assert bodies(stores, again) == [b"new 0", b"new 1", b"new 2"]
+    assert again.put(message(3)).queue_offset == 3
+
+
+def test_of_a_copied_log_alone_every_topic_comes_back(stores: Any, message: Any, tmp_path: Path) -> None:
+    store = stores.open()
+    fill(store, message)
+    store.delete_topic("T")
+    shutil.copytree(stores.killed() / "commitlog", tmp_path / "copy" / "commitlog")
+    assert len(bodies(stores, stores.open(tmp_path / "copy"))) == 55
+
+
+def test_a_note_of_deletions_that_is_damaged_loses_no_message(
+    stores: Any, message: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = stores.open()
+    fill(store, message)
+    store.delete_topic("T")
+    store.flush()
+    root = without_queues(stores.killed())
+    content = (root / "deletedTopics").read_bytes()
+    for end in range(len(content)):
+        (root / "deletedTopics").write_bytes(content[:end])
+        again = stores.open(without_queues(root) if end else root)
+        assert len(bodies(stores, again, "Other")) == len(bodies(stores, again)) == 55
+        again.close()
+    assert "deletedTopics is ignored" in caplog.text
+
+
+def test_a_topic_can_be_deleted_where_there_is_no_room_to_note_it(
+    stores: Any, message: Any, disk: DiskCalls, caplog: pytest.LogCaptureFixture
+) -> None:
+    store = stores.open()
+    fill(store, message)
+    disk.fail(errno.ENOSPC, names=WRITES, part="deletedTopics")
+    store.delete_topic("T")
+    disk.heal()
+    assert store.queues() == [("Other", 0)]
+    assert "no room to note that topic T is deleted" in caplog.text
+
+
+def test_a_note_goes_when_the_log_has_nothing_from_before(stores: Any, message: Any) -> None:
+    store = stores.open(reserved_hours=1)
+    fill(store, message, 5)
+    store.delete_topic("T")
+    fill(store, message)
+    stores.clock.now += 2 * 3_600_000
+    assert store.delete_expired(stores.clock.now, at_any_hour=True) > 0
+    store.delete_topic("Other")
+    assert list(json.loads((stores.root / "deletedTopics").read_bytes())) == ["Other"]

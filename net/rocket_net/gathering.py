@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: So many requests at most are answered together: a peer that does not read is noticed after so many answers.
 _MOST: Final = 128
+#: And no more once their bodies have so many bytes: what is made of them is in memory all at once.
+_MOST_BYTES: Final = 1024 * 1024
 
 #: A request and where it came from, and the same with its answer.
 Asked = tuple[Command, "Connection"]
@@ -50,6 +52,7 @@ class Together:
     def __init__(self, answer: Callable[[Sequence[Asked]], Answers]) -> None:
         self._answer = answer
         self._gathered: list[Asked] = []
+        self._gathered_bytes = 0
         self._is_due = False
         self._waiting: set[asyncio.Future[Any]] = set()
 
@@ -57,7 +60,8 @@ class Together:
         """This request too. It counts as under way on its connection until it is answered."""
         connection.in_flight += 1
         self._gathered.append((request, connection))
-        if len(self._gathered) >= _MOST:
+        self._gathered_bytes += len(request.body)
+        if len(self._gathered) >= _MOST or self._gathered_bytes >= _MOST_BYTES:
             self.carry_out()
         elif not self._is_due:
             self._is_due = True
@@ -71,7 +75,7 @@ class Together:
         """Answers what was gathered."""
         if not self._gathered:
             return
-        asked, self._gathered = self._gathered, []
+        asked, self._gathered, self._gathered_bytes = self._gathered, [], 0
         try:
             answers = self._answer(asked)
         except Exception as error:

@@ -147,6 +147,15 @@ async def test_more_than_are_answered_together_do_not_wait_for_the_end_of_the_tu
     assert sink.opaques() == list(range(130))
 
 
+async def test_large_ones_are_not_gathered_until_they_fill_the_memory(handlers: Handlers) -> None:
+    connections = [opened(handlers) for _ in range(3)]
+    large = asked(TOGETHER, 1, "large")
+    large.body = bytes(600_000)
+    for connection, _ in connections:
+        connection.data_received(frame.encode(large))
+    assert handlers.runs == [["large"] * 2]
+
+
 async def test_a_peer_that_goes_before_its_requests_are_answered_costs_no_other_one(handlers: Handlers) -> None:
     (gone, _), (staying, sink) = opened(handlers), opened(handlers)
     for connection in (gone, staying):

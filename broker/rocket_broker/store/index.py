@@ -129,11 +129,15 @@ class Index:
     def sync(self) -> tuple[int, int]:
         """Makes durable what is indexed. Returns the last file's name and count as they then are. Raises OSError."""
         with self._lock:
-            files, self._unsynced = self._unsynced, []
+            files, self._unsynced = [(file, file.take_changed()) for file in self._unsynced], []
             state = (self.files[-1].name, self.files[-1].count) if self.files else (0, 0)
             has_other_files, self._has_other_files = self._has_other_files, False
-        for file in files:
-            file.sync()
+        for file, changed in files:
+            file.sync(changed)
+        with self._lock:
+            for file, _ in files:
+                if file.is_full:
+                    file.forget()
         if has_other_files:
             make_folder(self.folder)
             sync_folder(self.folder)

@@ -5,22 +5,24 @@
      …  20 each  entries, from number 1: 4 hash, 8 position, 4 seconds since the begin, 4 number of the one before in
                  the same slot
 
-The slots are reserved on disk and then mapped, so that a full disk cannot kill the process; entries are written, a
-batch at a time. Entries go first, then slots, then the header: a process killed in between leaves entries that the
-header does not count, and `undo` takes back what slots say about those.
+Entries are written at once, a batch at a time; header and slots change in memory and are written by `sync`, the header
+last: a process killed in between leaves entries that the header does not count, and `undo` takes back what slots say
+about those. Nothing is mapped, so that a disk that fails cannot kill the process (pages.py); what header and slots need
+is reserved, so that a full one cannot hold up `sync`.
 """
 
 from __future__ import annotations
 
-import mmap
 import os
 import sys
 from array import array
+from collections.abc import Iterable
 from pathlib import Path
 from struct import Struct
 from typing import Final
 
 from rocket_broker.store.files import File
+from rocket_broker.store.pages import Pages
 
 _HEADER: Final = Struct(">qqqqii")
 _SLOT: Final = Struct(">i")
@@ -58,8 +60,8 @@ class IndexFile:
         if self._file.size() < total:
             os.ftruncate(self._file.fd, total)
         self._file.reserve(self._entries_start)
-        self._map = mmap.mmap(self._file.fd, self._entries_start)
-        header: tuple[int, ...] = _HEADER.unpack_from(self._map)
+        self._pages = Pages(self._file, self._entries_start)
+        header: tuple[int, ...] = self._pages.get(_HEADER, 0)
         self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots, count = header
         self.count = max(1, count)
 
@@ -77,6 +79,7 @@ class IndexFile:
         keys = keys[: self.capacity - self.count]
         if not keys:
             return 0
+        self._pages.load(0)
         if self.count == 1:
             _, self.begin_position, self.begin_time = keys[0]
         begin, count, number = self.begin_time, self.count, self.count
@@ -87,6 +90,7 @@ class IndexFile:
             slot = _HEADER.size + key_hash % slots * 4
             before = newest.get(slot)
             if before is None:
+                self._pages.load(slot)
                 before = self._slot(slot, count)
             seconds = min(max(0, timestamp - begin) // 1000, _MAX_SECONDS)
             entries += pack(key_hash, position, seconds, before)
@@ -96,10 +100,10 @@ class IndexFile:
         for slot, last in newest.items():
             if not self._slot(slot, count):
                 self.used_slots += 1
-            _SLOT.pack_into(self._map, slot, last)
+            self._pages.change(_SLOT, slot, last)
         self.count = number
         _, self.end_position, self.end_time = keys[-1]
-        self._write_header()
+        self._set_header()
         return len(keys)
 
     def find(self, key_hash: int, begin: int, end: int, limit: int) -> list[int]:
@@ -133,8 +137,8 @@ class IndexFile:
         for key_hash, _, _, before in reversed(undone):
             number -= 1
             slot = _HEADER.size + key_hash % self.slots * 4
-            if _SLOT.unpack_from(self._map, slot)[0] == number:
-                _SLOT.pack_into(self._map, slot, before)
+            if self._pages.get(_SLOT, slot)[0] == number:
+                self._pages.change(_SLOT, slot, before)
         start = self._entries_start + count * _ENTRY_BYTES
         self._file.write(start, bytes(content_end - start))
         self._mend_slots(count)
@@ -142,11 +146,13 @@ class IndexFile:
         last = self._entry(count - 1) if count > 1 else None
         self.end_position = last[1] if last else 0
         self.end_time = self.begin_time + last[2] * 1000 if last else 0
-        self._write_header()
+        self._set_header()
+        self._pages.write(self._pages.take_changed())
 
     def _mend_slots(self, count: int) -> None:
         """Slots may speak of entries that the disk never got, when the power failed: looks for those slots' newest."""
-        slots = array("i", self._map[_HEADER.size :])
+        self._pages.write(self._pages.take_changed())
+        slots = array("i", self._file.read(_HEADER.size, self.slots * _SLOT.size) or b"")
         if sys.byteorder == "little":
             slots.byteswap()
         if max(slots) < count:
@@ -159,11 +165,11 @@ class IndexFile:
                 if key_hash % self.slots in newest:
                     newest[key_hash % self.slots] = number
         for slot, number in newest.items():
-            _SLOT.pack_into(self._map, _HEADER.size + slot * 4, number)
+            self._pages.change(_SLOT, _HEADER.size + slot * 4, number)
 
     def _slot(self, at: int, count: int) -> int:
         """The newest entry of a slot; 0 where it has none, or one that does not exist."""
-        number: int = _SLOT.unpack_from(self._map, at)[0]
+        number: int = self._pages.get(_SLOT, at)[0]
         return number if 0 < number < count else 0
 
     def _entry(self, number: int) -> tuple[int, int, int, int] | None:
@@ -173,13 +179,21 @@ class IndexFile:
         key_hash, position, seconds, before = _ENTRY.unpack(content)
         return key_hash, position, seconds, before
 
-    def _write_header(self) -> None:
-        _HEADER.pack_into(
-            self._map, 0, self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots,
+    def _set_header(self) -> None:
+        self._pages.change(
+            _HEADER, 0, self.begin_time, self.end_time, self.begin_position, self.end_position, self.used_slots,
             self.count,
         )  # fmt: skip
 
-    def sync(self) -> None:
-        """Makes entries, slots and header durable."""
-        self._map.flush()
+    def take_changed(self) -> set[int]:
+        """What `sync` is to write. Not while another thread puts."""
+        return self._pages.take_changed()
+
+    def sync(self, changed: Iterable[int]) -> None:
+        """Makes entries, slots and header durable. Another thread may put meanwhile."""
+        self._pages.write(changed)
         self._file.sync()
+
+    def forget(self) -> None:
+        """Lets go of what is in memory, once it is written and nothing more is put. Not while another thread puts."""
+        self._pages.forget()

@@ -107,6 +107,7 @@ def test_messages_whose_hashes_agree_are_told_apart(stores: Any, message: Any) -
 def test_slots_that_speak_of_entries_that_are_not_there_are_made_again(tmp_path: Path) -> None:
     file = IndexFile(tmp_path / "1", slots=4, capacity=50)
     file.put([(number % 3, number, 1000) for number in range(1, 11)])
+    file.sync(file.take_changed())
     content = bytearray((tmp_path / "1").read_bytes())
     content[40 : 40 + 8] = struct.pack(">ii", 11, 40)  # of the disk's pages only this one was written
     (tmp_path / "1").write_bytes(content)
@@ -120,6 +121,7 @@ def test_slots_that_speak_of_entries_that_are_not_there_are_made_again(tmp_path:
 def test_a_file_is_laid_out_as_apaches(tmp_path: Path) -> None:
     file = IndexFile(tmp_path / "20240101000000000", slots=10, capacity=5)
     assert file.put([(13, 1000, 5_000), (23, 2000, 7_500), (4, 3000, 8_000)]) == 3
+    file.sync(file.take_changed())
     content = (tmp_path / "20240101000000000").read_bytes()
     assert len(content) == 40 + 10 * 4 + 5 * 20
     assert struct.unpack_from(">qqqqii", content) == (5_000, 8_000, 1000, 3000, 2, 4)
@@ -138,6 +140,7 @@ def test_a_full_file_takes_what_fits(tmp_path: Path) -> None:
 def test_going_back_undoes_what_the_slots_say(tmp_path: Path) -> None:
     file = IndexFile(tmp_path / "1", slots=4, capacity=50)
     file.put([(number % 3, number, 1000) for number in range(1, 11)])
+    file.sync(file.take_changed())
     before = (tmp_path / "1").read_bytes()
     file.put([(number % 3, number, 2000) for number in range(11, 31)])
     file.undo(11)

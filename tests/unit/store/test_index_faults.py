@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
+from rocket_broker.store.errors import StoreError
 from rocket_broker.store.index_file import IndexFile
-from rocket_testing.disk_calls import GROWS, WRITES, DiskCalls
+from rocket_testing.disk_calls import GROWS, READS, WRITES, DiskCalls
 
 END = 1 << 60
 
@@ -67,7 +68,7 @@ def test_a_key_before_a_torn_entry_is_found(tmp_path: Path) -> None:
     file = IndexFile(tmp_path / "20260101000000000", 64, 100)
     file.put([(number, 100 * number, 1000) for number in range(1, 10)])
     file.put([(5, 1000, 1000)])
-    file.sync()
+    file.sync(file.take_changed())
     with open(file.path, "r+b") as content:
         content.seek(512)
         assert any(content.read(4))
@@ -95,3 +96,22 @@ def test_an_index_that_cannot_be_taken_back_is_made_again(stores: Any, message: 
     assert disk.failed
     assert all(len(again.query("T", f"U{number}", 9, 0, END)) == 1 for number in range(40))
     assert sum(file.count - 1 for file in again._index.files) == 40
+
+
+def test_an_index_that_cannot_be_read_keeps_messages_waiting_and_nothing_else(
+    stores: Any, message: Any, disk: DiskCalls, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A disk's read error is a line in the log; where the file was mapped it would be the end of the process."""
+    store = stores.open()
+    for number in range(20):
+        store.put(message(number))
+    store.close()
+    again = stores.open()
+    disk.fail(errno.EIO, names=READS, part="/index/")
+    for number in range(20, 200):
+        assert again.put(message(number)).queue_offset == number
+    with pytest.raises(StoreError, match="cannot read the index"):
+        again.query("T", "U1", 9, 0, END)
+    assert "messages wait to be indexed" in caplog.text
+    disk.heal()
+    assert all(len(again.query("T", f"U{number}", 9, 0, END)) == 1 for number in range(200))

@@ -40,6 +40,7 @@ def test_which_entries_a_record_may_have(stores: Any, message: Any, keys: list[b
     for put, found in zip(puts, ([UNIQUE], keys, [UNIQUE]), strict=True):
         place = (put.position, put.store_timestamp, "T")
         index.put(keys_of([(*place, b"UNIQ_KEY\x01" + key) for key in found]))
+    index.sync(index.take_changed())
     report = verify(root).report
     assert (report.verdict, report.records) == (verdict, 3), report.findings
 
@@ -63,7 +64,9 @@ def test_when_a_files_first_entry_may_say_that_it_was_stored(
     (root / "index").mkdir()
     for number, put in enumerate(puts, 1):
         path = root / "index" / f"2026010100000000{number}"
-        IndexFile(path, 64, 50).put(keys_of([(put.position, put.store_timestamp, "T", b"UNIQ_KEY\x01U")]))
+        index = IndexFile(path, 64, 50)
+        index.put(keys_of([(put.position, put.store_timestamp, "T", b"UNIQ_KEY\x01U")]))
+        index.sync(index.take_changed())
     with path.open("r+b") as file:
         file.seek(40 + 64 * 4 + 20 + 12)  # behind header, slots, entry 0, and the first entry's hash and position
         file.write(seconds.to_bytes(4, "big"))

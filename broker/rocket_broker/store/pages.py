@@ -1,0 +1,62 @@
+"""The first part of a file, changed in memory and written page by page.
+
+What a map would be, but for two things: a disk that fails is an OSError, not a signal that ends the process, and
+nothing is written before it is asked for. A page is read when it is needed first, and kept until `forget`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from struct import Struct
+from typing import Any, Final
+
+from rocket_broker.store.files import File
+
+_PAGE_BYTES: Final = 4096
+
+
+class Pages:
+    """The first `size` bytes of `file`. No value may lie across two pages. Raises OSError."""
+
+    def __init__(self, file: File, size: int) -> None:
+        self._file = file
+        self._size = size
+        self._pages: dict[int, bytearray] = {}
+        self._changed: set[int] = set()
+
+    def get(self, struct: Struct, at: int) -> tuple[Any, ...]:
+        """The values at byte `at`."""
+        number, within = divmod(at, _PAGE_BYTES)
+        page = self._pages.get(number)
+        if page is not None:
+            return struct.unpack_from(page, within)
+        return struct.unpack(bytes(self._file.read(at, struct.size) or b"").ljust(struct.size, b"\0"))
+
+    def load(self, at: int) -> None:
+        """Reads the page of byte `at`, so that `change` cannot fail."""
+        number = at // _PAGE_BYTES
+        if number not in self._pages:
+            start = number * _PAGE_BYTES
+            size = min(_PAGE_BYTES, self._size - start)
+            self._pages[number] = (self._file.read(start, size) or bytearray()).ljust(size, b"\0")
+
+    def change(self, struct: Struct, at: int, *values: int) -> None:
+        """Changes the values at byte `at`, in memory."""
+        self.load(at)
+        number, within = divmod(at, _PAGE_BYTES)
+        struct.pack_into(self._pages[number], within, *values)
+        self._changed.add(number)
+
+    def take_changed(self) -> set[int]:
+        """The pages to `write`: changed and not taken yet. Not while another thread changes some."""
+        taken, self._changed = self._changed, set()
+        return taken
+
+    def write(self, numbers: Iterable[int]) -> None:
+        """Writes these pages as they are now, the first one last. Another thread may change them meanwhile."""
+        for number in sorted(numbers, reverse=True):
+            self._file.write(number * _PAGE_BYTES, bytes(self._pages[number]))
+
+    def forget(self) -> None:
+        """Lets go of pages that are not changed."""
+        self._pages = {number: page for number, page in self._pages.items() if number in self._changed}

@@ -16,7 +16,6 @@ from __future__ import annotations
 import os
 import sys
 from array import array
-from collections.abc import Iterable
 from pathlib import Path
 from struct import Struct
 from typing import Final
@@ -189,7 +188,7 @@ class IndexFile:
         """What `sync` is to write. Not while another thread puts."""
         return self._pages.take_changed()
 
-    def sync(self, changed: Iterable[int]) -> None:
+    def sync(self, changed: set[int]) -> None:
         """Makes entries, slots and header durable. Another thread may put meanwhile."""
         self._pages.write(changed)
         self._file.sync()

@@ -6,13 +6,14 @@ nothing is written before it is asked for. A page is read when it is needed firs
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterator
 from struct import Struct
 from typing import Any, Final
 
 from rocket_broker.store.files import File
 
 _PAGE_BYTES: Final = 4096
+_RUN_PAGES: Final = 64
 
 
 class Pages:
@@ -52,10 +53,27 @@ class Pages:
         taken, self._changed = self._changed, set()
         return taken
 
-    def write(self, numbers: Iterable[int]) -> None:
+    def write(self, numbers: set[int]) -> None:
         """Writes these pages as they are now, the first one last. Another thread may change them meanwhile."""
-        for number in sorted(numbers, reverse=True):
-            self._file.write(number * _PAGE_BYTES, bytes(self._pages[number]))
+        for run in self._runs(numbers - {0}):
+            self._file.write(run[0] * _PAGE_BYTES, b"".join([self._pages[number] for number in run]))
+        if 0 in numbers:
+            self._file.write(0, bytes(self._pages[0]))
+
+    def _runs(self, numbers: set[int]) -> Iterator[list[int]]:
+        """Pages that lie one behind the other, these among them, to be written at once: a call costs more than a page.
+
+        Each call lets go of the interpreter, and under load gets it back after milliseconds.
+        """
+        run: list[int] = []
+        for number in sorted(numbers):
+            between = range(run[-1] + 1, number) if run else range(0)
+            if run and (number - run[0] >= _RUN_PAGES or any(each not in self._pages for each in between)):
+                yield run
+                run = []
+            run += [*(between if run else ()), number]
+        if run:
+            yield run
 
     def forget(self) -> None:
         """Lets go of pages that are not changed."""

@@ -35,6 +35,31 @@ def test_what_is_changed_is_read_at_once_and_written_when_asked_for(file: File) 
     assert content(file) == before[:8192] + INT.pack(7) + before[8196:]
 
 
+def test_pages_side_by_side_leave_in_one_call_and_unread_ones_between_them_are_left_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    size = 200 * 4096
+    (tmp_path / "large").write_bytes(bytes(size))
+    file = File(tmp_path / "large", os.O_RDWR)
+    pages = Pages(file, size)
+    for number in (*range(70), 75, 80, 82):
+        pages.load(number * 4096)
+    pages.load(81 * 4096)
+    for number in (0, *range(2, 70), 75, 80, 82):
+        pages.change(INT, number * 4096, number + 1)
+    written: list[tuple[int, int]] = []
+    write = File.write
+    monkeypatch.setattr(
+        File, "write", lambda self, at, data: (written.append((at // 4096, len(data) // 4096)), write(self, at, data))
+    )
+    pages.write(pages.take_changed())
+    assert written == [(2, 64), (66, 4), (75, 1), (80, 3), (0, 1)]
+    found = content(file)
+    assert [INT.unpack_from(found, number * 4096)[0] for number in (0, 1, 2, 69, 74, 75, 80, 81, 82)] == [
+        1, 0, 3, 70, 0, 76, 81, 0, 83,
+    ]  # fmt: skip
+
+
 def test_what_lies_behind_the_pages_is_never_written(file: File) -> None:
     pages = Pages(file, SIZE)
     pages.change(INT, SIZE - 4, 7)

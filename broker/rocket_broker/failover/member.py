@@ -10,7 +10,7 @@ The seven rules of failover (design section 6), each in one place here, under it
     promise    while every member of the sync set has promised not to take over
     restart    a restarted member, which forgot its promises, waits a full lease duration before it takes over
 
-A master that releases the lease has stopped acting: promises made to it hold nobody up then. `tests/support/rocket_testing/lease_model.py` walks every order of events over the same rules.
+A master that releases the lease has stopped acting: promises made to it hold nobody up then.
 
 Times are seconds of a monotonic clock; positions are bytes of the commit log.
 """
@@ -36,8 +36,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if not 0 < self.retry <= self.renew - self.retry < self.renew <= self.lease - self.retry:
             raise ValueError(
-                f"lease {self.lease:g} s, renew {self.renew:g} s, retry {self.retry:g} s: a renewal must be trusted for "
-                "two tries at least, and others must wait a try longer than it is trusted"
+                f"lease {self.lease:g} s, renew {self.renew:g} s, retry {self.retry:g} s: a renewal must be trusted "
+                "for two tries at least, and others must wait a try longer than it is trusted"
             )
 
     @property

@@ -2,25 +2,30 @@
 
     python benchmarks/run.py                    everything, about five minutes
     python benchmarks/run.py --quick            a few cases, under half a minute
-    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts or sync
+    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts, sync or topics
 
 Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).
 """
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from enum import StrEnum
 from typing import Annotated
 
+import msgspec
 import typer
 from rich.console import Console
 from rocket_bench import disk, measurement, processes, report, restart, servers
 from rocket_bench.case import PullCase, SendCase
 from rocket_bench.report import Report, Row
+from rocket_bench.send import topic_name
 from rocket_bench.servers import BUILD, ServerFailed, Target
+
+from rocket_client import ServerAdmin, TopicConfig
 
 
 class Part(StrEnum):
@@ -30,6 +35,7 @@ class Part(StrEnum):
     START = "start"
     RESTARTS = "restarts"
     SYNC = "sync"
+    TOPICS = "topics"
 
 
 def main(
@@ -123,6 +129,31 @@ def measure_sync(found: Report, messages: int, quick: bool) -> None:
             found.sync_sends[senders] = measurement.run(case)
 
 
+def measure_topics(found: Report, messages: int, quick: bool) -> None:
+    """Each number of topics on a broker of its own; every queue is sent to before the measurement begins."""
+    for number in [1, 100] if quick else [1, 100, 10_000]:
+        with ours() as target:
+            case = SendCase(
+                port=target.port, pid=target.pid, topic="Topic", topics=number, queues=4, connections=8, in_flight=32,
+                seconds=1.0 if quick else 3.0,
+            )  # fmt: skip
+            asyncio.run(make_topics(target, [topic_name(case, each) for each in range(number)]))
+            measurement.run(msgspec.structs.replace(case, messages=max(256, number * case.queues)))
+            figures = measurement.run(case)
+            found.topics[number] = report.Topics(
+                figures=figures,
+                anonymous_mebibytes=processes.memory(target.pid).anonymous,
+                descriptors=processes.descriptors(target.pid),
+                maps=processes.maps(target.pid),
+            )
+
+
+async def make_topics(target: Target, names: list[str]) -> None:
+    async with ServerAdmin(60.0) as servers:
+        for some in (names[at : at + 1000] for at in range(0, len(names), 1000)):
+            await servers.update_topics(f"127.0.0.1:{target.port}", [TopicConfig(name, 4, 4) for name in some])
+
+
 MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
     Part.SENDS: measure_sends,
     Part.PULLS: measure_pulls,
@@ -130,6 +161,7 @@ MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
     Part.START: measure_start,
     Part.RESTARTS: measure_restarts,
     Part.SYNC: measure_sync,
+    Part.TOPICS: measure_topics,
 }
 
 

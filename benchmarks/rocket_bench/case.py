@@ -6,7 +6,9 @@ import msgspec
 
 
 class SendCase(msgspec.Struct, frozen=True, kw_only=True):
-    """Sends to one topic over `connections`, each with `in_flight` requests that wait for their answer.
+    """Sends over `connections`, each with `in_flight` requests that wait for their answer.
+
+    To one topic, or to `topics` of them, `topic`-0 and so on: together they go round all queues.
 
     Lasts `seconds`, or until `messages` are acknowledged where that is not 0. `pid` is the process whose CPU counts.
     """
@@ -14,6 +16,7 @@ class SendCase(msgspec.Struct, frozen=True, kw_only=True):
     port: int
     pid: int
     topic: str = "BenchmarkTest"
+    topics: int = 1
     queues: int = 8
     connections: int = 1
     in_flight: int = 1

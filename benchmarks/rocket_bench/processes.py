@@ -26,6 +26,16 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / _TICKS_PER_SECOND
 
 
+def descriptors(pid: int) -> int:
+    """How many files and sockets a process has open."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def maps(pid: int) -> int:
+    """How many stretches of memory a process has mapped."""
+    return len(Path(f"/proc/{pid}/maps").read_text().splitlines())
+
+
 def memory(pid: int) -> Memory:
     """What a process occupies now."""
     kibibytes: dict[str, int] = {}

@@ -22,6 +22,15 @@ class Row(msgspec.Struct, frozen=True):
     figures: Figures
 
 
+class Topics(msgspec.Struct, frozen=True, kw_only=True):
+    """What so many topics cost: sends that go round all their queues, and what the broker holds afterwards."""
+
+    figures: Figures
+    anonymous_mebibytes: float
+    descriptors: int
+    maps: int
+
+
 class Report(msgspec.Struct, kw_only=True):
     """All that one run found. Times in seconds, rates in messages a second."""
 
@@ -36,6 +45,7 @@ class Report(msgspec.Struct, kw_only=True):
     sync_sends: dict[int, Figures] = {}
     #: Messages in the store → kind of start → seconds, and MiB of memory.
     restarts: dict[int, dict[str, tuple[float, float]]] = {}
+    topics: dict[int, Topics] = {}
 
 
 def machine() -> dict[str, str]:
@@ -85,6 +95,12 @@ def show(report: Report, console: Console) -> None:
     for count, starts in report.restarts.items():
         for kind, (seconds, mebibytes) in starts.items():
             rest.add_row("ours", f"{count:,} messages open {kind}", f"{seconds:.2f} s, {mebibytes:,.0f} MiB")
+    for number, each in report.topics.items():
+        text = (
+            f"{each.figures.rate:,.0f} sends/s, p50 {each.figures.p50:.2f}, p99 {each.figures.p99:.2f} ms; "
+            f"{each.anonymous_mebibytes:,.0f} MiB, {each.descriptors} files, {each.maps} maps"
+        )
+        rest.add_row("ours", f"{number:,} topics with 4 queues each", text)
     if rest.rows:
         console.print(rest)
 

@@ -6,6 +6,7 @@ It takes a SendCase (JSON) as its argument and prints Figures (JSON). Its own ce
 from __future__ import annotations
 
 import asyncio
+import itertools
 import sys
 from array import array
 from time import perf_counter
@@ -48,13 +49,10 @@ class Tally:
 class Sender(asyncio.Protocol):
     """One connection. Each answer makes its slot free, and a free slot sends the next message."""
 
-    def __init__(self, tally: Tally) -> None:
+    def __init__(self, tally: Tally, number: int) -> None:
         case = tally.case
         self._tally = tally
-        self._frames = [
-            SendFrame(slot, case.topic, slot % case.queues, case.body_bytes, binary=case.binary)
-            for slot in range(case.in_flight)
-        ]
+        self._frames = [itertools.cycle(frames_of(case, number, slot)) for slot in range(case.in_flight)]
         self._sent_at = [0.0] * case.in_flight
         self._rest = b""
         self._transport: asyncio.WriteTransport | None = None
@@ -93,11 +91,27 @@ class Sender(asyncio.Protocol):
         for slot in slots:
             if not tally.may_send():
                 break
-            out.append(frames[slot].numbered(tally.sent))
+            out.append(next(frames[slot]).numbered(tally.sent))
             sent_at[slot] = now
             tally.sent += 1
         if out and self._transport is not None:
             self._transport.write(b"".join(out))
+
+
+def frames_of(case: SendCase, connection: int, slot: int) -> list[SendFrame]:
+    """What one slot sends, one after the other: its share of all queues."""
+    queues, slots = case.topics * case.queues, case.connections * case.in_flight
+    first = (connection * case.in_flight + slot) % queues
+    return [
+        SendFrame(
+            slot, topic_name(case, number // case.queues), number % case.queues, case.body_bytes, binary=case.binary
+        )
+        for number in range(first, queues, slots)
+    ]
+
+
+def topic_name(case: SendCase, number: int) -> str:
+    return case.topic if case.topics == 1 else f"{case.topic}-{number}"
 
 
 async def measure(case: SendCase) -> Figures:
@@ -105,7 +119,8 @@ async def measure(case: SendCase) -> Figures:
     tally = Tally(case)
     loop = asyncio.get_running_loop()
     pairs = [
-        await loop.create_connection(lambda: Sender(tally), "127.0.0.1", case.port) for _ in range(case.connections)
+        await loop.create_connection(lambda number=number: Sender(tally, number), "127.0.0.1", case.port)
+        for number in range(case.connections)
     ]
     for _, sender in pairs:
         sender.start()

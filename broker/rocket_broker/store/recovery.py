@@ -22,6 +22,7 @@ from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
+from rocket_broker.store.consume_queue import ConsumeQueue
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.errors import StoreError, refused
@@ -211,15 +212,17 @@ class Recovery:
         return LogScan(self.log, start, trusted, damaged)
 
     def _dispatch(self, message: record.Message, requeue: Requeue, indexed: int) -> None:
-        if self.deletions.has(message.topic, message.position):
-            return
+        is_deleted = self.deletions.has(message.topic, message.position)
         try:
-            queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
+            if is_deleted:  # the index knows it as before, no queue does
+                queue = ConsumeQueue(message.topic, message.queue_id)
+            else:
+                queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
         except ProtocolError as error:
             self.logger.error("the record at position %d is left out: %s", message.position, error)
             return
         put = self.dispatcher.put_of(queue, message)
-        if not message.sys_flag & NOT_QUEUED:
+        if not is_deleted and not message.sys_flag & NOT_QUEUED:
             requeue.enqueue(queue, put)
         if message.position > indexed:
             self.dispatcher.add_to_index(((queue, put, message.sys_flag, message.properties),))

@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.tools.findings import Verdict
+from rocket_broker.store.tools.verify import verify
 from rocket_testing.disk_calls import WRITES, DiskCalls
 
 
@@ -94,8 +96,12 @@ def test_a_deleted_topic_does_not_come_back_when_the_whole_log_is_read_again(sto
     again = stores.open(without_queues(stores.killed()))
     assert again.queues() == [("Other", 0)]
     assert len(bodies(stores, again, "Other")) == 56
-    assert again.query("T", "U7", 10, 0, 1 << 62) == []
     assert len(again.query("Other", "U7", 10, 0, 1 << 62)) == 1
+    again.close()
+    (again._settings.root / "config").mkdir()
+    (again._settings.root / "config" / "topics.json").write_text('{"topicConfigTable":{"Other":{"topicName":"Other"}}}')
+    report = verify(again._settings.root).report
+    assert (report.verdict, report.deleted_records) == (Verdict.WHOLE, 55), report.findings
 
 
 def test_a_topic_that_was_made_again_has_only_what_came_since(stores: Any, message: Any) -> None:

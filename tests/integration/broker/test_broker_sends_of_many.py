@@ -14,6 +14,7 @@ import pytest
 from rocket_testing.broker_talk import BrokerTalk, send_header
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.peer import Peer
+from rocket_testing.waiting import eventually
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command, request
 from rocket_wire.frame import SerializeType
@@ -73,15 +74,20 @@ async def _send(peer: Peer, asked: list[Asked], serialize: SerializeType) -> Non
         await peer.send(*(each.command for each in asked[at : at + 3]), serialize=serialize)
 
 
-@pytest.mark.parametrize("flush", ["ASYNC_FLUSH", "SYNC_FLUSH"])
-async def test_each_gets_its_own_answers_and_what_is_acknowledged_is_there(cluster: Cluster, flush: str) -> None:
+@pytest.mark.parametrize("durability", ["ASYNC_FLUSH", "SYNC_FLUSH", "SYNC_MASTER"])
+async def test_each_gets_its_own_answers_and_what_is_acknowledged_is_there(cluster: Cluster, durability: str) -> None:
     cluster.add_namesrv()
-    broker = cluster.add_broker(
-        flushDiskType=flush, mappedFileSizeCommitLog="65536", maxMessageSize=str(4 * 1024 * 1024)
-    )
+    sizes = {"brokerName": "pair", "mappedFileSizeCommitLog": "65536", "maxMessageSize": str(4 * 1024 * 1024)}
+    if durability == "SYNC_MASTER":
+        broker = cluster.add_broker(brokerRole=durability, inSyncReplicas="2", **sizes)
+        cluster.add_broker(brokerRole="SLAVE", brokerId="1", **sizes)
+        async with BrokerTalk(broker.address) as talk:
+            await eventually(lambda: _is_followed(talk))
+    else:
+        broker = cluster.add_broker(flushDiskType=durability, **sizes)
     choice = random.Random(7)
     async with BrokerTalk(broker.address) as talk:
-        await talk.send("orders", b"first")
+        assert (await talk.send("orders", b"first")).code == 0
         asked = [
             [a_request(choice, "orders", number, b"%d-%d" % (client, number)) for number in range(ROUNDS * 3)]
             for client in range(CLIENTS)
@@ -107,6 +113,10 @@ async def test_each_gets_its_own_answers_and_what_is_acknowledged_is_there(clust
         for bodies in queues:
             numbers = [int(body.split(b"-")[1]) for body in bodies if body.startswith(b"%d-" % client)]
             assert numbers == sorted(numbers)
+
+
+async def _is_followed(talk: BrokerTalk) -> bool:
+    return (await talk.send("probe", b"?")).code == 0
 
 
 async def test_a_client_that_does_not_read_its_answers_holds_up_no_other(broker: Broker, topic: str) -> None:

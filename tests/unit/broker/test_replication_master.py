@@ -15,6 +15,7 @@ from rocket_broker.replication.protocol import REPORT, Transfer, TransferReader
 from rocket_broker.settings import BrokerSettings
 from rocket_broker.store.store import MessageStore
 from rocket_net.properties_file import Configuration
+from rocket_testing.waiting import eventually
 
 DEADLINE = 5.0
 
@@ -166,8 +167,7 @@ async def test_what_is_written_while_the_disk_is_read_goes_out_after_it(master: 
     await until_idle()
     log.thread_may_read.set()
     await asyncio.wait_for(log.thread_has_read.wait(), DEADLINE)
-    await asyncio.to_thread(lambda: None)
-    await until_idle()
+    await eventually(lambda: wire.received and len(wire.log) >= len(log.content), DEADLINE)
     assert wire.log == log.content
 
 

@@ -4,6 +4,9 @@
 
 A deleted topic's records stay in the log until their segment expires. Queues that are made again from the log leave
 them out. Apache's broker does not know the file; a copied commitlog/ alone has none, and then every topic comes back.
+
+No position may lie behind the log's end: a log that is shorter than it was, or begins anew, would come to that position
+with messages that nobody deleted. Every start sees to it, before anything is appended.
 """
 
 from __future__ import annotations
@@ -42,6 +45,19 @@ class Deletions:
             self._positions = {}
         except msgspec.DecodeError as error:
             self._logger.error("%s is ignored, deleted topics may come back: %s", self._path, error)
+
+    def end_at(self, end: int) -> None:
+        """The log ends at `end`. On the disk when this returns. Raises OSError."""
+        positions = {topic: min(position, end) for topic, position in self._positions.items() if end}
+        if positions != self._positions:
+            self._positions = positions
+            try:
+                self._save()
+            except OSError as error:
+                if not is_no_room(error):
+                    raise
+                self._path.unlink()  # rather a topic that comes back than a message that goes
+                sync_folder(self._path.parent)
 
     def add(self, topic: str, end: int, first: int) -> None:
         """The topic is deleted; the log goes from `first` to `end`. On the disk when this returns. Raises OSError.

@@ -98,6 +98,7 @@ class MessageStore:
             self._log, self._dispatcher, self._keeper, self._deletions, is_clean, self._logger, progress
         )
         recovery.run()
+        self._deletions.end_at(self._log.end)
         self._appender.timestamp = recovery.timestamp
         self._trimmed = self._log.first
         if not is_clean:  # who knows what names and which bytes of its files the last process had synced
@@ -301,7 +302,7 @@ class MessageStore:
         try:
             with self._keeper.deleting():
                 self._queues.delete_topic(topic)
-                self._deletions.add(topic, self._log.end, self._log.first)
+                self._deletions.add(topic, self._dispatcher.position, self._log.first)
         except OSError as error:
             raise refused(f"cannot delete the queues of topic {topic}", error) from error
 

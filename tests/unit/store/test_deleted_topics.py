@@ -153,6 +153,46 @@ def test_a_topic_can_be_deleted_where_there_is_no_room_to_note_it(
     assert "no room to note that topic T is deleted" in caplog.text
 
 
+def test_a_log_that_begins_anew_loses_nothing_to_a_note_of_the_one_before(stores: Any, message: Any) -> None:
+    """Somebody took the messages away and left the rest of the folder."""
+    store = stores.open()
+    fill(store, message)
+    store.delete_topic("T")
+    store.close()
+    for name in ("commitlog", "consumequeue", "index"):
+        shutil.rmtree(stores.root / name)
+    (stores.root / "checkpoint").unlink()
+    again = stores.open()
+    fill(again, message, 20)
+    again.flush()
+    third = stores.open(without_queues(stores.killed()))
+    assert len(bodies(stores, third)) == len(bodies(stores, third, "Other")) == 20
+
+
+@pytest.mark.parametrize("no_room", [False, True])
+def test_a_log_that_lost_its_end_loses_nothing_of_what_comes_after_to_a_note(
+    stores: Any, message: Any, disk: DiskCalls, no_room: bool
+) -> None:
+    """The machine lost power after the deletion was noted, and before the messages before it were synced."""
+    store = stores.open(checkpoint_interval=1 << 40)
+    for number in range(20):
+        put = store.put(message(number))
+    fill(store, message, 10)
+    store.delete_topic("T")
+    root = stores.killed()
+    log = root / "commitlog" / f"{0:020d}"
+    log.write_bytes(log.read_bytes()[: put.end].ljust(8192, b"\0"))
+    if no_room:
+        disk.fail(errno.ENOSPC, names=WRITES, part="deletedTopics")
+    again = stores.open(root)
+    disk.heal()
+    for number in range(7):
+        again.put(message(number, body=b"since %d" % number))
+    again.flush()
+    third = stores.open(without_queues(stores.killed(root)))
+    assert bodies(stores, third)[-7:] == [b"since %d" % number for number in range(7)]
+
+
 def test_a_note_goes_when_the_log_has_nothing_from_before(stores: Any, message: Any) -> None:
     store = stores.open(reserved_hours=1)
     fill(store, message, 5)

@@ -78,29 +78,27 @@ class IndexFile:
         keys = keys[: self.capacity - self.count]
         if not keys:
             return 0
-        self._pages.load(0)
+        self._pages.keep(_HEADER, 0)
         if self.count == 1:
             _, self.begin_position, self.begin_time = keys[0]
-        begin, count, number = self.begin_time, self.count, self.count
-        slots, pack = self.slots, _ENTRY.pack
+        begin, count, number, used = self.begin_time, self.count, self.count, self.used_slots
+        slots, pack, keep = self.slots, _ENTRY.pack, self._pages.keep
         newest: dict[int, int] = {}
         entries = bytearray()
         for key_hash, position, timestamp in keys:
             slot = _HEADER.size + key_hash % slots * 4
             before = newest.get(slot)
             if before is None:
-                self._pages.load(slot)
-                before = self._slot(slot, count)
+                before = _existing(keep(_SLOT, slot), count)
+                used += not before
             seconds = min(max(0, timestamp - begin) // 1000, _MAX_SECONDS)
             entries += pack(key_hash, position, seconds, before)
             newest[slot] = number
             number += 1
         self._file.write(self._entries_start + count * _ENTRY_BYTES, entries)
         for slot, last in newest.items():
-            if not self._slot(slot, count):
-                self.used_slots += 1
             self._pages.change(_SLOT, slot, last)
-        self.count = number
+        self.count, self.used_slots = number, used
         _, self.end_position, self.end_time = keys[-1]
         self._set_header()
         return len(keys)
@@ -108,7 +106,7 @@ class IndexFile:
     def find(self, key_hash: int, begin: int, end: int, limit: int) -> list[int]:
         """Positions of up to `limit` keys of this hash stored from `begin` to `end` (ms, roughly), newest first."""
         positions: list[int] = []
-        number = self._slot(_HEADER.size + key_hash % self.slots * 4, self.count)
+        number = _existing(self._pages.get(_SLOT, _HEADER.size + key_hash % self.slots * 4), self.count)
         while number and len(positions) < limit:
             found = self._entry(number)
             if found is None:
@@ -124,6 +122,7 @@ class IndexFile:
 
     def undo(self, count: int) -> None:
         """Takes back everything from entry number `count` on, whatever the header says."""
+        self._pages.keep(_HEADER, 0)
         number = count
         undone = []
         while number < self.capacity and (found := self._entry(number)) is not None and any(found):
@@ -136,7 +135,7 @@ class IndexFile:
         for key_hash, _, _, before in reversed(undone):
             number -= 1
             slot = _HEADER.size + key_hash % self.slots * 4
-            if self._pages.get(_SLOT, slot)[0] == number:
+            if self._pages.keep(_SLOT, slot)[0] == number:
                 self._pages.change(_SLOT, slot, before)
         start = self._entries_start + count * _ENTRY_BYTES
         self._file.write(start, bytes(content_end - start))
@@ -164,12 +163,8 @@ class IndexFile:
                 if key_hash % self.slots in newest:
                     newest[key_hash % self.slots] = number
         for slot, number in newest.items():
+            self._pages.keep(_SLOT, _HEADER.size + slot * 4)
             self._pages.change(_SLOT, _HEADER.size + slot * 4, number)
-
-    def _slot(self, at: int, count: int) -> int:
-        """The newest entry of a slot; 0 where it has none, or one that does not exist."""
-        number: int = self._pages.get(_SLOT, at)[0]
-        return number if 0 < number < count else 0
 
     def _entry(self, number: int) -> tuple[int, int, int, int] | None:
         content = self._file.read(self._entries_start + number * _ENTRY_BYTES, _ENTRY_BYTES)
@@ -196,3 +191,9 @@ class IndexFile:
     def forget(self) -> None:
         """Lets go of what is in memory, once it is written and nothing more is put. Not while another thread puts."""
         self._pages.forget()
+
+
+def _existing(slot: tuple[int, ...], count: int) -> int:
+    """The newest entry of a slot; 0 where it has none, or one that does not exist."""
+    (number,) = slot
+    return number if 0 < number < count else 0

@@ -1,7 +1,7 @@
 """The first part of a file, changed in memory and written page by page.
 
 What a map would be, but for two things: a disk that fails is an OSError, not a signal that ends the process, and
-nothing is written before it is asked for. A page is read when it is needed first, and kept until `forget`.
+nothing is written before it is asked for. A page that is to be changed is read before, and kept until `forget`.
 """
 
 from __future__ import annotations
@@ -29,21 +29,22 @@ class Pages:
         """The values at byte `at`."""
         number, within = divmod(at, _PAGE_BYTES)
         page = self._pages.get(number)
-        if page is not None:
-            return struct.unpack_from(page, within)
-        return struct.unpack(bytes(self._file.read(at, struct.size) or b"").ljust(struct.size, b"\0"))
+        if page is None:
+            return struct.unpack(bytes(self._file.read(at, struct.size) or b"").ljust(struct.size, b"\0"))
+        return struct.unpack_from(page, within)
 
-    def load(self, at: int) -> None:
-        """Reads the page of byte `at`, so that `change` cannot fail."""
-        number = at // _PAGE_BYTES
-        if number not in self._pages:
+    def keep(self, struct: Struct, at: int) -> tuple[Any, ...]:
+        """The same, and keeps their page in memory: then they can be changed whatever the disk does."""
+        number, within = divmod(at, _PAGE_BYTES)
+        page = self._pages.get(number)
+        if page is None:
             start = number * _PAGE_BYTES
             size = min(_PAGE_BYTES, self._size - start)
-            self._pages[number] = (self._file.read(start, size) or bytearray()).ljust(size, b"\0")
+            page = self._pages[number] = (self._file.read(start, size) or bytearray()).ljust(size, b"\0")
+        return struct.unpack_from(page, within)
 
     def change(self, struct: Struct, at: int, *values: int) -> None:
-        """Changes the values at byte `at`, in memory."""
-        self.load(at)
+        """Changes the values at byte `at`, in memory. Their page is kept already."""
         number, within = divmod(at, _PAGE_BYTES)
         struct.pack_into(self._pages[number], within, *values)
         self._changed.add(number)

@@ -27,6 +27,7 @@ def content(file: File) -> bytes:
 
 def test_what_is_changed_is_read_at_once_and_written_when_asked_for(file: File) -> None:
     pages, before = Pages(file, SIZE), content(file)
+    pages.keep(INT, 8192)
     pages.change(INT, 8192, 7)
     assert (pages.get(INT, 8192), pages.get(INT, 8196)) == ((7,), (8196,))
     assert content(file) == before
@@ -43,8 +44,8 @@ def test_pages_side_by_side_leave_in_one_call_and_unread_ones_between_them_are_l
     file = File(tmp_path / "large", os.O_RDWR)
     pages = Pages(file, size)
     for number in (*range(70), 75, 80, 82):
-        pages.load(number * 4096)
-    pages.load(81 * 4096)
+        pages.keep(INT, number * 4096)
+    pages.keep(INT, 81 * 4096)
     for number in (0, *range(2, 70), 75, 80, 82):
         pages.change(INT, number * 4096, number + 1)
     written: list[tuple[int, int]] = []
@@ -62,6 +63,7 @@ def test_pages_side_by_side_leave_in_one_call_and_unread_ones_between_them_are_l
 
 def test_what_lies_behind_the_pages_is_never_written(file: File) -> None:
     pages = Pages(file, SIZE)
+    pages.keep(INT, SIZE - 4)
     pages.change(INT, SIZE - 4, 7)
     file.write(SIZE, b"entry")
     pages.write(pages.take_changed())
@@ -70,6 +72,7 @@ def test_what_lies_behind_the_pages_is_never_written(file: File) -> None:
 
 def test_a_page_that_is_changed_after_it_was_taken_is_taken_again(file: File) -> None:
     pages = Pages(file, SIZE)
+    pages.keep(INT, 0)
     pages.change(INT, 0, 1)
     taken = pages.take_changed()
     pages.change(INT, 0, 2)
@@ -79,8 +82,9 @@ def test_a_page_that_is_changed_after_it_was_taken_is_taken_again(file: File) ->
 
 def test_changed_pages_are_not_forgotten(file: File) -> None:
     pages = Pages(file, SIZE)
+    pages.keep(INT, 0)
     pages.change(INT, 0, 1)
-    pages.load(4096)
+    pages.keep(INT, 4096)
     pages.forget()
     assert pages.get(INT, 0) == (1,)
     assert list(pages._pages) == [0]
@@ -90,5 +94,4 @@ def test_a_file_that_is_too_short_reads_as_zeros(tmp_path: Path) -> None:
     (tmp_path / "short").write_bytes(b"")
     pages = Pages(File(tmp_path / "short", os.O_RDWR), SIZE)
     assert pages.get(INT, 4096) == (0,)
-    pages.load(4096)
-    assert pages.get(INT, 4096) == (0,)
+    assert pages.keep(INT, 4096) == (0,)

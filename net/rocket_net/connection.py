@@ -18,7 +18,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
 from typing import Any, Final, cast
 
-from rocket_net.dispatch import Reply, Table, code_name, failure
+from rocket_net.dispatch import Reply, Table, code_name, error_of, failure
 from rocket_net.errors import ConnectionLost, RequestTimeout
 from rocket_net.gathering import Together
 from rocket_net.limits import Limits
@@ -73,7 +73,7 @@ class Connection(asyncio.Protocol):
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
         self._waiting: set[asyncio.Future[Any]] = set()
-        #: Where requests of ours may be gathered.
+        #: Where requests of this connection may be gathered.
         self._together: Together | None = None
         self._opaque = 0
         self._transport: asyncio.Transport | None = None
@@ -153,10 +153,8 @@ class Connection(asyncio.Protocol):
 
     def _dispatch(self, request: Command) -> None:
         handler = self._table.get(request.code)
-        if isinstance(handler, Together) and not self.draining and self.in_flight < self._limits.max_in_flight:
-            self._together = handler
-            return handler.add(request, self)
-        self._carry_out()
+        if handler is not self._together or self.in_flight >= self._limits.max_in_flight:
+            self._carry_out()
         if self.draining and request.version > V5_3_1:
             return self.answer(request, request.refuse(ResponseCode.GO_AWAY, "please go away"))
         if handler is None:
@@ -166,6 +164,7 @@ class Connection(asyncio.Protocol):
             remark = f"[OVERLOAD] {self.in_flight} requests of this connection are under way"
             return self.answer(request, request.refuse(ResponseCode.SYSTEM_BUSY, remark))
         if isinstance(handler, Together):
+            self._together = handler
             return handler.add(request, self)
         try:
             result = handler(request, self)
@@ -188,13 +187,8 @@ class Connection(asyncio.Protocol):
         def done(future: asyncio.Future[Reply]) -> None:
             self.in_flight -= 1
             self._waiting.discard(future)
-            if future.cancelled():
-                reply: Reply = failure(request, asyncio.CancelledError(), self.peer)
-            elif (error := future.exception()) is not None:
-                reply = failure(request, error, self.peer)
-            else:
-                reply = future.result()
-            self.answer(request, reply)
+            error = error_of(future)
+            self.answer(request, future.result() if error is None else failure(request, error, self.peer))
             self._flush_soon()
 
         waiting.add_done_callback(done)

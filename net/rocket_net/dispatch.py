@@ -11,9 +11,9 @@ Where what many requests share is dear (a write to the disk, a task), the table 
 from __future__ import annotations
 
 import logging
-from asyncio import CancelledError
+from asyncio import CancelledError, Future
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
@@ -56,6 +56,11 @@ def failure(request: Command, error: BaseException, peer: str) -> Command:
         return request.refuse(ResponseCode.SYSTEM_ERROR, "the broker gave this request up")
     log.error("request %s from %s failed", code_name(request.code), peer, exc_info=error)
     return request.refuse(ResponseCode.SYSTEM_ERROR, f"{type(error).__name__}: {error}")
+
+
+def error_of(done: Future[Any]) -> BaseException | None:
+    """Why an awaitable gave nothing: what it raised, or that it was cancelled. None where it gave something."""
+    return CancelledError() if done.cancelled() else done.exception()
 
 
 def code_name(code: int) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import msgspec
 
-from rocket_net.dispatch import Reply, failure
+from rocket_net.dispatch import Reply, error_of, failure
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.header import Header
@@ -88,12 +88,8 @@ class Together:
 
     def _finish(self, answers: Answers, later: asyncio.Future[Any]) -> None:
         self._waiting.discard(later)
-        if later.cancelled():
-            _give(_failures(answers.waiting, asyncio.CancelledError()))
-        elif (error := later.exception()) is not None:
-            _give(_failures(answers.waiting, error))
-        else:
-            _give(answers.finish(later.result()))
+        error = error_of(later)
+        _give(answers.finish(later.result()) if error is None else _failures(answers.waiting, error))
 
 
 def together(

@@ -134,7 +134,7 @@ async def test_requests_of_several_connections_are_carried_out_in_one_call(handl
     for number, (connection, _) in enumerate(connections):
         connection.data_received(frame.encode(asked(TOGETHER, 7, f"{number}")))
     assert handlers.runs == []
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the turn ends
     assert handlers.runs == [["0", "1", "2"]]
     assert [sink.opaques() for _, sink in connections] == [[7], [7], [7]]
 
@@ -143,8 +143,17 @@ async def test_more_than_are_answered_together_do_not_wait_for_the_end_of_the_tu
     connection, sink = opened(handlers)
     connection.data_received(b"".join(frame.encode(asked(TOGETHER, number)) for number in range(130)))
     assert [len(run) for run in handlers.runs] == [128]
-    await asyncio.sleep(0)
+    await asyncio.sleep(0)  # the turn ends
     assert sink.opaques() == list(range(130))
+
+
+async def test_a_client_of_old_is_answered_in_order_while_the_server_stops(handlers: Handlers) -> None:
+    """It does not know GO_AWAY."""
+    connection, sink = opened(handlers)
+    connection.draining = True
+    connection.data_received(frame.encode(asked(TOGETHER, 0, "a")) + frame.encode(asked(ALONE, 1)))
+    assert handlers.runs == [["a"], ["alone"]]
+    assert sink.opaques() == [0, 1]
 
 
 async def test_large_ones_are_not_gathered_until_they_fill_the_memory(handlers: Handlers) -> None:

@@ -14,6 +14,7 @@ from typing import Final, Self, TypeVar
 from rocket_client.asking import Asking
 from rocket_client.errors import ClientClosed
 from rocket_client.instance import Instance
+from rocket_client.message import DEAD_LETTER_PREFIX, RETRY_PREFIX
 from rocket_wire.bodies.body import Body
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
@@ -31,8 +32,6 @@ Readers = Mapping[str, Collection[str]]
 
 _TIMEOUT: Final = 5.0
 SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
-_DEAD_LETTERS: Final = "%DLQ%"
-_RETRIES: Final = "%RETRY%"
 #: Topics whose messages are nobody's to consume.
 _SYSTEM_TOPICS: Final = frozenset(
     {
@@ -209,8 +208,8 @@ def remaining(
 def _retried(names: Iterable[str], groups: Collection[str]) -> Iterator[tuple[str, Collection[str]]]:
     """Who reads topics of retries: the group in their name, though it may not have begun."""
     for name in names:
-        group = name.removeprefix(_RETRIES)
-        if name.startswith(_RETRIES) and group in groups:
+        group = name.removeprefix(RETRY_PREFIX)
+        if name.startswith(RETRY_PREFIX) and group in groups:
             yield name, (group,)
 
 
@@ -233,4 +232,4 @@ def _by_topic(table: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, Map
 
 
 def _is_system(topic: str) -> bool:
-    return topic in _SYSTEM_TOPICS or topic.startswith((_DEAD_LETTERS, "rmq_sys_"))
+    return topic in _SYSTEM_TOPICS or topic.startswith((DEAD_LETTER_PREFIX, "rmq_sys_"))

@@ -27,22 +27,22 @@ _GROUP_NUMBER: Final = re.compile(r"\s*[0-9]{1,9}\s*")
 
 def apply(view: View) -> Iterator[Step]:
     """Whatever is not there, or is not as it shall be."""
-    doubts = []
+    doubtful = []
     for manifest in view.desired:
         live = view.live(manifest["kind"], manifest["metadata"]["name"])
         wanted = stamped(manifest)
         if live is not None and manifest["kind"] == "StatefulSet":
             yield from grow(view, manifest, live)
             wanted = _with_live_volumes(wanted, live)
-            if doubtful := _doubtful_slaves(view, manifest, live):
-                doubts.append(doubtful)
+            if slaves := _doubtful_slaves(view, manifest, live):
+                doubtful += slaves
                 wanted = {**wanted, "spec": {**wanted["spec"], "replicas": live["spec"]["replicas"]}}
         if step := apply_step(wanted, live):
             yield step
-    for doubtful in doubts:
+    if doubtful:
         yield Wait(
-            f"{' and '.join(doubtful)} stays: its volume would go with it (storage.whenScaled is Delete), and it does "
-            "not follow its master, so it may hold what that one lacks"
+            f"{', '.join(doubtful)}: kept, since it does not follow its master and may hold what that one lacks, and "
+            "storage.whenScaled is Delete: its volume would go with it"
         )
 
 
@@ -55,7 +55,7 @@ def _doubtful_slaves(view: View, manifest: Manifest, live: Manifest) -> list[str
     names = [
         Member(view.cluster.name, index, ordinal).name for ordinal in range(wanted, live["spec"].get("replicas", 1))
     ]
-    return [name for name in names if (slave := view.observed.brokers.get(name)) is None or slave.behind is None]
+    return [name for name in names if view.behind(name) is None]
 
 
 def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
@@ -133,12 +133,13 @@ def release_volumes(view: View) -> Iterator[Step]:
     keep = view.cluster.spec.broker.storage.when_scaled is Keep.RETAIN
     known = {group.index for group in view.existing_groups}
     pods = {(pod.group, pod.ordinal) for pod in view.observed.pods}
+    early = []
     for claim in view.observed.volumes:
         is_over = claim.ordinal >= view.cluster.members_per_group and claim.group in known
         if (claim.group not in removing and not is_over) or (claim.group, claim.ordinal) in pods:
             continue
-        if not keep and is_over and claim.group not in removing and view.master(claim.group) is None:
-            yield Wait(f"volume {claim.name} stays while the master of its group does not serve")
+        if not keep and claim.group not in removing and view.master(claim.group) is None:
+            early.append(claim.name)
         elif not keep:
             why = f"deleting volume {claim.name}: its broker was scaled away, and storage.whenScaled is Delete"
             yield Delete(why, "PersistentVolumeClaim", claim.name, claim.uid, reason="VolumeDeleted")
@@ -146,6 +147,8 @@ def release_volumes(view: View) -> Iterator[Step]:
             changes = {"metadata": {"annotations": {RELEASED_ANNOTATION: f"{view.now:.0f}"}}}
             why = f"marking volume {claim.name}: its group was scaled away, and storage.whenScaled is Retain"
             yield Patch(why, "PersistentVolumeClaim", claim.name, changes, reason="VolumeRetained")
+    if early:
+        yield Wait(f"volumes stay while the master of their group does not serve: {', '.join(early)}")
 
 
 def forget_groups(view: View) -> Iterator[Step]:

@@ -100,7 +100,7 @@ def _disturbed(view: View, next_one: Pod) -> str | None:
         for pod in members:
             if not pod.serves:
                 return f"{pod.name} does not serve" + (f" ({pod.trouble})" if pod.trouble else "")
-            behind = view.observed.brokers[pod.name].behind if pod.name in view.observed.brokers else None
+            behind = view.behind(pod.name)
             if not pod.is_master and next_one.group == group.index and next_one.is_master:
                 if behind is None:
                     return f"it is not known how far {pod.name} is behind its master"

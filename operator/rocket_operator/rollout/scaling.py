@@ -177,8 +177,7 @@ def doubt(view: View, group: Group, left: tuple[Blocker, ...] | None) -> str | N
         return "its master, or that of a group that stays, does not answer"
     for ordinal in range(1, view.cluster.members_per_group) if not left else ():
         name = Member(view.cluster.name, group.index, ordinal).name
-        slave = view.observed.brokers.get(name)
-        if slave is None or slave.behind != 0:
+        if view.behind(name) != 0:
             return f"{name} does not follow its master, and may hold what that one lacks"
     return None
 

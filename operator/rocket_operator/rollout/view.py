@@ -182,6 +182,11 @@ class View:
                 return pod
         return None
 
+    def behind(self, broker: str) -> int | None:
+        """Bytes that the slave in a pod lacks of what its master has; None where that is not known."""
+        found = self.observed.brokers.get(broker)
+        return found.behind if found is not None else None
+
     def address(self, pod: Pod) -> str:
         host = f"[{pod.ip}]" if ":" in pod.ip else pod.ip
         return f"{host}:{pod.port}"

@@ -49,6 +49,12 @@ def test_a_volume_is_not_deleted_while_the_master_of_its_group_does_not_serve() 
     assert isinstance(next_step(without(view, "orders-broker-0-0")), Wait)
 
 
+def test_a_volume_that_waits_for_its_groups_master_holds_up_no_other() -> None:
+    view = at_rest("{broker: {slavesPerGroup: 0, storage: {whenScaled: Delete}}}", ACTIVE, REMOVING)
+    steps = list(objects.release_volumes(without(view, "orders-broker-0-0")))
+    assert [step.target.rpartition("-broker-")[2] for step in steps] == ["1-0", "1-1", ""]
+
+
 @pytest.mark.parametrize(
     ("storage", "behind", "replicas"),
     [("Delete", 0, 1), ("Delete", 70_000, 1), ("Delete", None, 2), ("Retain", None, 1)],

@@ -7,6 +7,7 @@ from typing import Any
 
 from rocket_testing.e2e.cluster import cluster, endpoint
 from rocket_testing.e2e.kubernetes import Kubernetes
+from rocket_testing.e2e.waiting import until_reason
 
 
 def rocketctl(kubernetes: Kubernetes, namespace: str, *words: str) -> str:
@@ -68,12 +69,7 @@ def test_a_group_does_not_come_back_onto_its_old_volumes_unasked(kubernetes: Kub
     kubernetes.wait(namespace, "rkt/orders", "Stable")
     kubernetes.kubectl("scale", "-n", namespace, "rkt/orders", "--replicas=2")
 
-    def told() -> bool:
-        status = (kubernetes.get(namespace, "rkt", "orders") or {})["status"]
-        found = {each["type"]: each for each in status["conditions"]}
-        return bool(found["Scaling"]["reason"] == "OldVolumesFound")
-
-    kubernetes.until(told, 60, namespace)
+    until_reason(kubernetes, namespace, "Scaling", "OldVolumesFound")
     kubernetes.kubectl("annotate", "-n", namespace, "rkt", "orders", "rocketcluster.dev/adopt-volumes=1")
     kubernetes.wait(namespace, "rkt/orders", "Stable")
 

@@ -149,8 +149,7 @@ class Kubernetes:
 
         def holds() -> bool:
             body = self.get(namespace, kind, name) or {}
-            found = {each["type"]: each for each in body.get("status", {}).get("conditions", [])}
-            wanted = found.get(condition, {})
+            wanted = conditions_of(body).get(condition, {})
             generation = body.get("metadata", {}).get("generation")
             return wanted.get("status") == "True" and wanted.get("observedGeneration") == generation
 
@@ -177,6 +176,11 @@ class Kubernetes:
             return self.kubectl("logs", "-n", namespace, pod, "--tail=15")
         except CommandFailed as error:
             return str(error)
+
+
+def conditions_of(body: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """An object's conditions by type."""
+    return {each["type"]: each for each in body.get("status", {}).get("conditions", [])}
 
 
 def _until(ask: Callable[[], T], seconds: float, explain: Callable[[], str]) -> T:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from rocket_testing.e2e.kubernetes import Kubernetes
+from rocket_testing.e2e.kubernetes import Kubernetes, conditions_of
 
 
 def condition(kubernetes: Kubernetes, namespace: str, kind: str, name: str, wanted: str) -> dict[str, Any]:
     """One condition of an object; empty where it has none of that type."""
-    found = kubernetes.get(namespace, kind, name) or {}
-    conditions = {each["type"]: each for each in found.get("status", {}).get("conditions", [])}
-    return dict(conditions.get(wanted, {}))
+    return conditions_of(kubernetes.get(namespace, kind, name) or {}).get(wanted, {})
 
 
 def until_reason(kubernetes: Kubernetes, namespace: str, wanted: str, reason: str, seconds: float = 60) -> str:

@@ -1,7 +1,7 @@
 """Reads the pairs of a binary header by the layout of those before.
 
 A producer's headers differ in a few values, seldom in their lengths. So a header that was read in full makes a
-`Struct` that reads the next one of the same size in one call: what was the same so far is one piece that is compared
+`Struct` that reads the next one of its kind in one call: what was the same so far is one piece that is compared
 as a whole, and only values that have differed are cut out. Where a piece is not as expected, the header is read in
 full, and what differs from then on counts as varying. The result never depends on what came before.
 
@@ -19,6 +19,8 @@ _INT: Final = Struct(">i")
 _KEY_LENGTH: Final = Struct(">H")
 #: Layouts kept for one connection; where a peer has more, all are forgotten and it starts anew.
 MAX_LAYOUTS: Final = 64
+#: Of those so many at most for headers of one size, which are tried one by one; others are read in full.
+MAX_ALIKE: Final = 4
 #: Larger headers are read in full each time, so that what a peer sends cannot fill our memory.
 MAX_LAYOUT_BYTES: Final = 4096
 
@@ -68,26 +70,32 @@ class PairsReader:
     """Reads the pairs of one connection's headers."""
 
     def __init__(self) -> None:
-        self._layouts: dict[int, Layout] = {}
+        #: By the headers' size.
+        self._layouts: dict[int, list[Layout]] = {}
 
     def read(self, header: bytes, position: int, end: int) -> dict[str, str]:
         """The pairs from `position` to `end`. Raises ProtocolError or UnicodeDecodeError."""
-        layout = self._layouts.get(end - position)
-        if layout is not None and (found := layout.read(header, position)) is not None:
-            return found
+        for layout in self._layouts.get(end - position, ()):
+            if (found := layout.read(header, position)) is not None:
+                return found
         pairs = _read(header, position, end)
         # Java's reader takes an empty value for an absent one.
         ext = {key.decode(): value.decode() for key, value in pairs if value}
         # A layout knows neither empty values nor a key that comes twice.
         if len(ext) == len(pairs) and end - position <= MAX_LAYOUT_BYTES:
-            self._keep(end - position, layout, pairs)
+            self._learn(end - position, pairs)
         return ext
 
-    def _keep(self, size: int, before: Layout | None, pairs: _Pairs) -> None:
-        wider = None if before is None else before.with_pairs(pairs)
-        if before is None and len(self._layouts) >= MAX_LAYOUTS:
-            self._layouts.clear()
-        self._layouts[size] = wider or Layout(pairs, frozenset())
+    def _learn(self, size: int, pairs: _Pairs) -> None:
+        alike = self._layouts.get(size, [])
+        for number, layout in enumerate(alike):
+            if (wider := layout.with_pairs(pairs)) is not None:
+                alike[number] = wider
+                return
+        if len(alike) < MAX_ALIKE:
+            if sum(map(len, self._layouts.values())) >= MAX_LAYOUTS:
+                self._layouts.clear()
+            self._layouts.setdefault(size, []).append(Layout(pairs, frozenset()))
 
 
 def _read(header: bytes, position: int, end: int) -> list[tuple[bytes, bytes]]:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rocket_wire.errors import ProtocolError
-from rocket_wire.layouts import MAX_LAYOUT_BYTES, MAX_LAYOUTS, PairsReader
+from rocket_wire.layouts import MAX_ALIKE, MAX_LAYOUT_BYTES, MAX_LAYOUTS, Layout, PairsReader
 
 PAIRS = st.lists(st.tuples(st.sampled_from(["a", "b", "ab"]), st.text(max_size=3)), max_size=4)
 
@@ -51,7 +51,7 @@ def test_a_peer_with_ever_new_layouts_does_not_grow_our_memory() -> None:
     for size in range(1, 4 * MAX_LAYOUTS):
         content = written([("a", "x" * size)])
         assert reader.read(content, 0, len(content)) == {"a": "x" * size}
-    assert len(reader._layouts) <= MAX_LAYOUTS
+    assert len(learned(reader)) <= MAX_LAYOUTS
 
 
 def test_a_huge_header_is_not_kept() -> None:
@@ -68,8 +68,35 @@ def test_values_that_vary_are_read_from_the_third_header_on_by_one_layout() -> N
         expected = {"topic": "orders", "queue": str(number), "default": "TBW102", "last": str(-number)}
         assert reader.read(content, 0, len(content)) == expected
         if number == 11:
-            learned = reader._layouts[len(content)]
-    assert reader._layouts == {len(content): learned}
+            before = learned(reader)
+    assert learned(reader) == before
+
+
+def test_headers_of_one_size_that_are_laid_out_differently_do_not_drive_each_other_out() -> None:
+    """Long topic and short queue id, or the other way round."""
+    reader = PairsReader()
+    for number in range(20):
+        for topic, queue in (("orders", "10"), ("ordersX", "1"), ("order", "100")):
+            pairs = [("topic", topic), ("queue", queue), ("number", f"{number:02}")]
+            content = written(pairs)
+            assert reader.read(content, 0, len(content)) == dict(pairs)
+            if number == 1 and topic == "order":
+                before = learned(reader)
+    assert learned(reader) == before
+    assert len(before) == 3
+
+
+def test_more_ways_to_lay_out_one_size_than_are_kept_are_read_all_the_same() -> None:
+    reader = PairsReader()
+    for length in [*range(1, 30), *range(1, 30)]:
+        pairs = [("a", "x" * length), ("b", "y" * (30 - length))]
+        content = written(pairs)
+        assert reader.read(content, 0, len(content)) == dict(pairs)
+    assert len(learned(reader)) == MAX_ALIKE
+
+
+def learned(reader: PairsReader) -> list[Layout]:
+    return [layout for alike in reader._layouts.values() for layout in alike]
 
 
 def try_to_read(reader: PairsReader, content: bytes) -> dict[str, str] | None:

@@ -7,8 +7,8 @@
 
 Where a queue turns out to lack entries of records before that position, or the index its files, everything is read
 again from the log's first byte: the log alone is enough to make the rest, but for which topics were deleted
-(deletions.py). The checkpoint says so first, since a process
-that dies in the middle leaves queues which look whole and are not.
+(deletions.py). The checkpoint says so first, since a process that dies in the middle leaves queues which look whole
+and are not.
 
 After a clean stop the checkpoint's position is the log's end, and none of this reads more than a few bytes a queue.
 """

@@ -156,7 +156,7 @@ def test_repair_says_what_it_would_do_and_does_it_when_told(store: Path) -> None
     (store / "consumequeue" / "PlainTopic" / queue / f"{0:020d}").write_bytes(b"x" * 400)
     done = rocketctl("repair", store)
     assert done.returncode == 1
-    assert "to do       take the files of queue PlainTopic/0 away" in done.stdout
+    assert f"to do       take the files of queue PlainTopic/{queue} away" in done.stdout
     assert "to do       take topics.json from its backup" in done.stdout
     assert table.read_text() == "{"
     done = rocketctl("repair", store, "--yes")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 
 from rocket_operator import handlers
@@ -55,6 +57,17 @@ async def test_whatever_happens_to_a_cluster_or_its_children_wakes_the_operator(
         kubernetes.store.patch(("RocketCluster", "default", "orders"), {"spec": {"broker": {"groups": 2}}})
         await eventually(lambda: is_stable(kubernetes))
         assert kubernetes.store.get("StatefulSet", "default", "orders-broker-1") is not None
+
+
+async def test_what_happens_between_a_list_and_its_watch_is_heard_by_the_watch(kubernetes: Kubernetes) -> None:
+    listed = kubernetes.store.version
+    make(kubernetes)
+    url = f"{kubernetes.url}/apis/rocketcluster.dev/v1alpha1/rocketclusters"
+    asked = {"watch": "true", "resourceVersion": listed}
+    timeout = aiohttp.ClientTimeout(total=10)
+    async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, params=asked) as watch:
+        event = json.loads(await watch.content.readline())
+    assert (event["type"], event["object"]["metadata"]["name"]) == ("ADDED", "orders")
 
 
 async def test_no_finalizer_and_no_annotation_is_put_on_a_resource(kubernetes: Kubernetes) -> None:

@@ -130,7 +130,7 @@ class Kubernetes:
         return self.store.patch(key, content, subresource)
 
     async def _watch(self, request: web.Request, kind: Kind, namespace: str) -> web.StreamResponse:
-        queue = self.store.watch()
+        queue = self.store.watch(request.query.get("resourceVersion", self.store.version))
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         try:
             await response.prepare(request)

@@ -26,6 +26,7 @@ class Store:
         self._objects: dict[Key, Object] = {}
         self._owners: dict[Key, dict[str, set[fields.Path]]] = {}
         self._version = 0
+        self._history: list[tuple[int, str, Object]] = []
         self._watchers: set[asyncio.Queue[tuple[str, Object]]] = set()
         #: Called after every change; controllers hang here.
         self.on_change: list[Callable[[str, Object], None]] = []
@@ -47,9 +48,14 @@ class Store:
             if key[0] == kind and namespace in ("", key[1]) and matches(one, selector)
         ]
 
-    def watch(self) -> asyncio.Queue[tuple[str, Object]]:
-        """From now on every change, as (ADDED, MODIFIED or DELETED, object)."""
+    def watch(self, version: str) -> asyncio.Queue[tuple[str, Object]]:
+        """Every change after `version`, as (ADDED, MODIFIED or DELETED, object): none between a list and a watch is
+        missed.
+        """
         queue: asyncio.Queue[tuple[str, Object]] = asyncio.Queue()
+        for when, event, one in self._history:
+            if when > int(version):
+                queue.put_nowait((event, copy.deepcopy(one)))
         self._watchers.add(queue)
         return queue
 
@@ -186,6 +192,7 @@ class Store:
                 self._save(key, {**one, "metadata": {**one["metadata"], "ownerReferences": kept}}, "MODIFIED")
 
     def _tell(self, event: str, one: Object) -> None:
+        self._history.append((self._version, event, copy.deepcopy(one)))
         for queue in self._watchers:
             queue.put_nowait((event, copy.deepcopy(one)))
         for listener in list(self.on_change):

@@ -113,11 +113,16 @@ def get_topic_config(broker: Broker, header: GetTopicConfig, request: Command, _
 
 
 def get_topic_stats_info(broker: Broker, header: GetTopicStatsInfo, request: Command, _: Connection) -> Answer:
-    """Each queue's ends and when it was last written."""
+    """Each queue's ends and when it was last written.
+
+    A topic that has fewer queues now than before may hold messages in the queues that it no longer has: those are told
+    too, or a drain would take the broker for empty.
+    """
     config = _known(broker, header.topic)
     name = broker.config.settings.broker_name
     table = {}
-    for queue_id in range(max(config.read_queue_nums, config.write_queue_nums)):
+    own = range(max(config.read_queue_nums, config.write_queue_nums))
+    for queue_id in (*own, *(held for held in broker.store.held_queues(header.topic) if held not in own)):
         low = max(0, broker.store.min_offset(header.topic, queue_id))
         high = max(0, broker.store.max_offset(header.topic, queue_id))
         last = broker.store.store_time(header.topic, queue_id, high - 1) if high > low else None

@@ -189,6 +189,11 @@ class MessageStore:
         """Topic and queue id of every queue that ever had a message."""
         return [(queue.topic, queue.queue_id) for queue in self._queues.all()]
 
+    def held_queues(self, topic: str) -> list[int]:
+        """Ids of the topic's queues that hold messages, in order."""
+        queues = self._queues.by_topic.get(topic, {})
+        return sorted(queue.queue_id for queue in queues.values() if queue.max_offset > queue.min_offset)
+
     def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
         """(position, size, tag code) from `offset` on, none only at the queue's end and where a file of it is missing.
 

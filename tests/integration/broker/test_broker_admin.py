@@ -16,7 +16,7 @@ from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper
 from rocket_wire.bodies.registration import KVTable
 from rocket_wire.bodies.route import TopicList, TopicRouteData
-from rocket_wire.bodies.stats import ConsumeStats, TopicStatsTable
+from rocket_wire.bodies.stats import ConsumeStats
 from rocket_wire.bodies.topics import CreateTopicListRequestBody, TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.headers.pull import QueryMessage, ViewMessageById
@@ -28,7 +28,6 @@ from rocket_wire.headers.topics import (
     GetConsumeStats,
     GetSubscriptiongroupConfig,
     GetTopicConfig,
-    GetTopicStatsInfo,
     UpdateAndCreateTopic,
 )
 
@@ -180,18 +179,6 @@ async def test_topics_come_in_pages_for_those_who_ask_so(talk: BrokerTalk) -> No
 async def test_the_brokers_own_topics_are_listed(talk: BrokerTalk) -> None:
     answer = await talk.must(RequestCode.GET_SYSTEM_TOPIC_LIST_FROM_BROKER)
     assert {"TBW102", "SCHEDULE_TOPIC_XXXX", "broker-a", "DefaultCluster"} <= TopicList.decode(answer.body).topic_list
-
-
-async def test_a_topics_queues_are_told_with_their_ends(talk: BrokerTalk, topic: str) -> None:
-    for _ in range(3):
-        await talk.send(topic, queue_id=2)
-    [last] = (await talk.pull(topic, 2, 2)).messages
-    answer = await talk.must(RequestCode.GET_TOPIC_STATS_INFO, GetTopicStatsInfo(topic))
-    table = TopicStatsTable.decode(answer.body).offset_table
-    assert sorted(queue.queue_id for queue in table) == [0, 1, 2, 3]
-    ends = table[MessageQueue(topic, "broker-a", 2)]
-    assert (ends.min_offset, ends.max_offset, ends.last_update_timestamp) == (0, 3, last.store_timestamp)
-    assert table[MessageQueue(topic, "broker-a", 0)].max_offset == 0
 
 
 # -- consumer groups ---------------------------------------------------------------------------------------------------

@@ -93,6 +93,15 @@ async def _is_backlog(servers: ServerAdmin, master: Broker, expected: list[Backl
     return await servers.backlog(master.address) == expected
 
 
+async def test_a_message_in_a_queue_that_its_topic_no_longer_has_is_told(servers: ServerAdmin, master: Broker) -> None:
+    await servers.update_topics(master.address, [TopicConfig("orders", 2, 2)])
+    async with Producer(master.properties["namesrvAddr"]) as producer:
+        for _ in range(2):
+            await producer.send(Message("orders", "x"))
+    await servers.update_topics(master.address, [TopicConfig("orders", 1, 1)])
+    assert await servers.backlog(master.address) == [Backlog("orders", "", 2)]
+
+
 async def test_a_message_that_waits_for_its_time_is_told(servers: ServerAdmin, master: Broker) -> None:
     async with Producer(master.properties["namesrvAddr"]) as producer:
         await producer.send(Message("orders", "later", delay_level=18))

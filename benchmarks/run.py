@@ -2,7 +2,7 @@
 
     python benchmarks/run.py                    everything, about five minutes
     python benchmarks/run.py --quick            a few cases, under half a minute
-    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts, sync or topics
+    python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts, sync, topics or cold
 
 Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).
 """
@@ -19,7 +19,7 @@ from typing import Annotated
 import msgspec
 import typer
 from rich.console import Console
-from rocket_bench import disk, measurement, processes, report, restart, servers
+from rocket_bench import cold, disk, measurement, processes, report, restart, servers
 from rocket_bench.case import PullCase, SendCase
 from rocket_bench.report import Report, Row
 from rocket_bench.send import topic_name
@@ -36,6 +36,7 @@ class Part(StrEnum):
     RESTARTS = "restarts"
     SYNC = "sync"
     TOPICS = "topics"
+    COLD = "cold"
 
 
 def main(
@@ -148,6 +149,13 @@ def measure_topics(found: Report, messages: int, quick: bool) -> None:
             )
 
 
+def measure_cold(found: Report, messages: int, quick: bool) -> None:
+    for connections in [8] if quick else [1, 8]:
+        with ours() as target:
+            stored, rounds, seconds = (800_000, 1, 1.0) if quick else (2 * messages, 3, 3.0)
+            found.beside_consumers[connections] = cold.measure(target, stored, connections, rounds, seconds)
+
+
 async def make_topics(target: Target, names: list[str]) -> None:
     async with ServerAdmin(60.0) as servers:
         for some in (names[at : at + 1000] for at in range(0, len(names), 1000)):
@@ -162,6 +170,7 @@ MEASURES: Mapping[Part, Callable[[Report, int, bool], None]] = {
     Part.RESTARTS: measure_restarts,
     Part.SYNC: measure_sync,
     Part.TOPICS: measure_topics,
+    Part.COLD: measure_cold,
 }
 
 

@@ -12,6 +12,7 @@ import msgspec
 from rich.console import Console
 from rich.table import Table
 from rocket_bench.case import Figures, SendCase
+from rocket_bench.cold import Beside
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -46,6 +47,8 @@ class Report(msgspec.Struct, kw_only=True):
     #: Messages in the store → kind of start → seconds, and MiB of memory.
     restarts: dict[int, dict[str, tuple[float, float]]] = {}
     topics: dict[int, Topics] = {}
+    #: Connections that send, one message in flight each → who reads meanwhile → what the sends met.
+    beside_consumers: dict[int, dict[str, Beside]] = {}
 
 
 def machine() -> dict[str, str]:
@@ -101,6 +104,10 @@ def show(report: Report, console: Console) -> None:
             f"{each.anonymous_mebibytes:,.0f} MiB, {each.descriptors} files, {each.maps} maps"
         )
         rest.add_row("ours", f"{number:,} topics with 4 queues each", text)
+    for connections, readers in report.beside_consumers.items():
+        for reader, met in readers.items():
+            text = f"p50 {met.p50:.2f}, p99 {met.p99:.2f} ms, {met.sends:,.0f} sends/s, {met.pulled:,.0f} pulled/s"
+            rest.add_row("ours", f"{connections} x 1 sends beside {reader}", text)
     if rest.rows:
         console.print(rest)
 

@@ -32,13 +32,17 @@ class ServerFailed(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A server that takes sends. `start_seconds` went by from its start to the first acknowledged send."""
+    """A server that takes sends, and keeps them in `folder`.
+
+    `start_seconds` went by from its start to the first acknowledged send.
+    """
 
     name: str
     port: int
     pid: int
     namesrv: str = ""
     start_seconds: float = 0.0
+    folder: Path = BUILD
 
 
 @contextmanager
@@ -106,7 +110,7 @@ def cluster(programs: Programs, **changes: str) -> Iterator[Target]:
         port = int(settings["listenPort"])
         running = start("broker", programs.broker)
         seconds = first_send(port, running)
-        yield Target(name, port, running.pid, f"127.0.0.1:{namesrv}", seconds)
+        yield Target(name, port, running.pid, f"127.0.0.1:{namesrv}", seconds, folder)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ it. A request of another kind that comes behind one of them on its connection ha
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar
@@ -54,6 +55,8 @@ class Together:
         self._gathered: list[Asked] = []
         self._gathered_bytes = 0
         self._is_due = False
+        #: When some were carried out last, by the loop's clock.
+        self.last = -math.inf
         self._waiting: set[asyncio.Future[Any]] = set()
 
     def add(self, request: Command, connection: Connection) -> None:
@@ -75,6 +78,7 @@ class Together:
         """Answers what was gathered."""
         if not self._gathered:
             return
+        self.last = asyncio.get_running_loop().time()
         asked, self._gathered, self._gathered_bytes = self._gathered, [], 0
         try:
             answers = self._answer(asked)

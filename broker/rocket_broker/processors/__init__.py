@@ -10,6 +10,7 @@ from rocket_broker.processors import admin, clients, groups, locks, offsets, pul
 from rocket_broker.state import Broker
 from rocket_net.dispatch import Handler, Table, on
 from rocket_net.gathering import Together, together
+from rocket_net.turns import InTurn
 from rocket_wire.codes import RequestCode as Code
 from rocket_wire.headers import clients as client_headers
 from rocket_wire.headers import offsets as offset_headers
@@ -22,8 +23,6 @@ from rocket_wire.headers.header import Header
 ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.SEND_BATCH_MESSAGE, send_headers.SendMessageV2, send.send_batch_message),
     (Code.CONSUMER_SEND_MSG_BACK, send_headers.ConsumerSendMsgBack, send_back.consumer_send_msg_back),
-    (Code.PULL_MESSAGE, pull_headers.PullMessage, pull.pull_message),
-    (Code.LITE_PULL_MESSAGE, pull_headers.PullMessage, pull.pull_message),
     (Code.QUERY_MESSAGE, pull_headers.QueryMessage, query.query_message),
     (Code.VIEW_MESSAGE_BY_ID, pull_headers.ViewMessageById, query.view_message_by_id),
     (Code.QUERY_CONSUMER_OFFSET, offset_headers.QueryConsumerOffset, offsets.query_consumer_offset),
@@ -75,16 +74,17 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_ALL_DELAY_OFFSET, None, admin.get_all_delay_offset),
 )
 
-#: The same where what came in one turn of the loop is answered together: the function, and each code's header.
-ROWS_TOGETHER: tuple[tuple[Callable[..., Any], dict[int, type[Header]]], ...] = (
-    (
-        send.send_message,
-        {Code.SEND_MESSAGE: send_headers.SendMessage, Code.SEND_MESSAGE_V2: send_headers.SendMessageV2},
-    ),
-)
+#: Sends, which are answered together where they came in one turn of the loop: each code's header.
+SENDS: dict[int, type[Header]] = {
+    Code.SEND_MESSAGE: send_headers.SendMessage,
+    Code.SEND_MESSAGE_V2: send_headers.SendMessageV2,
+}
+
+#: Pulls, which have a share of each turn of the loop beside sends.
+PULLS = (Code.PULL_MESSAGE, Code.LITE_PULL_MESSAGE)
 
 #: What the fast listener (listenPort - 2) leaves to the normal one (protocol section 2.4).
-NOT_ON_FAST_PORT = frozenset({Code.PULL_MESSAGE, Code.LITE_PULL_MESSAGE})
+NOT_ON_FAST_PORT = frozenset(PULLS)
 
 
 def table(broker: Broker) -> Table:
@@ -93,6 +93,6 @@ def table(broker: Broker) -> Table:
         int(code): partial(function, broker) if header is None else on(header, partial(function, broker))
         for code, header, function in ROWS
     }
-    for function, headers in ROWS_TOGETHER:
-        handlers |= dict.fromkeys(headers, together(headers, partial(function, broker)))
-    return handlers
+    sends = together(SENDS, partial(send.send_message, broker))
+    pulls = InTurn(on(pull_headers.PullMessage, partial(pull.pull_message, broker)), sends)
+    return handlers | dict.fromkeys(SENDS, sends) | dict.fromkeys(map(int, PULLS), pulls)

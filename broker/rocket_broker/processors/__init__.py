@@ -63,6 +63,7 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_SUBSCRIPTIONGROUP_CONFIG, topic_headers.GetSubscriptiongroupConfig, groups.get_subscriptiongroup_config),
     (Code.DELETE_SUBSCRIPTIONGROUP, topic_headers.DeleteSubscriptiongroup, groups.delete_subscriptiongroup),
     (Code.GET_CONSUME_STATS, topic_headers.GetConsumeStats, groups.get_consume_stats),
+    (Code.GET_BROKER_CONSUME_STATS, topic_headers.GetBrokerConsumeStats, groups.get_broker_consume_stats),
     (Code.UPDATE_BROKER_CONFIG, None, admin.update_broker_config),
     (Code.GET_BROKER_CONFIG, None, admin.get_broker_config),
     (Code.GET_BROKER_RUNTIME_INFO, None, admin.get_broker_runtime_info),

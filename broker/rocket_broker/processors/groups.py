@@ -13,7 +13,7 @@ from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupList
-from rocket_wire.bodies.stats import ConsumeStats, OffsetWrapper
+from rocket_wire.bodies.stats import ConsumeStats, ConsumeStatsList, OffsetWrapper
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
@@ -21,6 +21,7 @@ from rocket_wire.headers.topics import (
     DeleteSubscriptiongroup,
     GetAllSubscriptiongroupConfig,
     GetAllSubscriptiongroupConfigAnswer,
+    GetBrokerConsumeStats,
     GetConsumeStats,
     GetSubscriptiongroupConfig,
 )
@@ -87,10 +88,7 @@ def delete_subscriptiongroup(
 def get_consume_stats(broker: Broker, header: GetConsumeStats, request: Command, _: Connection) -> Answer:
     """How far a group is on each queue of one topic, or of all that it has offsets or subscriptions in."""
     group = header.consumer_group
-    live = broker.clients.consumers.get(group)
-    topics = set(broker.offsets.topics_of(group)) | (set(live.subscriptions) if live is not None else set())
-    topics |= {RETRY_PREFIX + group} & set(broker.topics.table)
-    topics.discard(DLQ_PREFIX + group)
+    topics = _topics_of(broker, group)
     if header.topic:
         topics &= {header.topic}
     elif header.topic_list:
@@ -99,6 +97,38 @@ def get_consume_stats(broker: Broker, header: GetConsumeStats, request: Command,
     for topic in topics:
         table |= _progress(broker, group, topic)
     return request.reply(body=ConsumeStats(table, broker.statistics.get_rate(group)).encode())
+
+
+def get_broker_consume_stats(broker: Broker, header: GetBrokerConsumeStats, request: Command, _: Connection) -> Answer:
+    """How far every group is in each of its topics, which are those with ordered messages only where so asked."""
+    groups: list[dict[str, list[ConsumeStats]]] = []
+    for group in sorted(broker.groups.table):
+        topics = [
+            topic
+            for topic in sorted(_topics_of(broker, group))
+            if (config := broker.topics.get(topic)) is not None and (config.order or not header.is_order)
+        ]
+        rate = broker.statistics.get_rate(group)
+        groups.append({group: [ConsumeStats(_progress(broker, group, topic), rate) for topic in topics]})
+    queues = [
+        queue for one in groups for found in one.values() for stats in found for queue in stats.offset_table.values()
+    ]
+    settings = broker.config.settings
+    body = ConsumeStatsList(
+        groups,
+        broker_addr=f"{settings.broker_ip1}:{settings.listen_port}",
+        total_diff=sum(queue.broker_offset - queue.consumer_offset for queue in queues),
+        total_inflight_diff=sum(queue.pull_offset - queue.consumer_offset for queue in queues),
+    )
+    return request.reply(body=body.encode())
+
+
+def _topics_of(broker: Broker, group: str) -> set[str]:
+    """The topics that a group has offsets or subscriptions in, with its retries."""
+    live = broker.clients.consumers.get(group)
+    topics = set(broker.offsets.topics_of(group)) | (set(live.subscriptions) if live is not None else set())
+    topics |= {RETRY_PREFIX + group} & set(broker.topics.table)
+    return topics - {DLQ_PREFIX + group}
 
 
 def _progress(broker: Broker, group: str, topic: str) -> dict[MessageQueue, OffsetWrapper]:

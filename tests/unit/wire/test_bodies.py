@@ -15,7 +15,7 @@ from rocket_wire.bodies.body import Body, KeyedBody, MessageQueue
 from rocket_wire.bodies.heartbeat import ConsumeFromWhere, ConsumerData, HeartbeatData, MessageModel, SubscriptionData
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, LockBatchRequestBody, ResetOffsetBody
 from rocket_wire.bodies.route import BrokerData, QueueData, TopicList, TopicRouteData
-from rocket_wire.bodies.stats import ConsumeStats, OffsetWrapper
+from rocket_wire.bodies.stats import ConsumeStats, ConsumeStatsList, OffsetWrapper
 from rocket_wire.bodies.topics import TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import ResponseCode
@@ -120,6 +120,12 @@ def test_offsets_with_quoted_queue_ids_are_read() -> None:
 def test_a_table_by_queue_survives() -> None:
     stats_of_group = ConsumeStats({MessageQueue("T", "b", 0): OffsetWrapper(9, 5, 6, 1)}, 0.5)
     assert ConsumeStats.decode(stats_of_group.encode()) == stats_of_group
+
+
+def test_tables_by_queue_within_a_list_survive() -> None:
+    stats_of_group = ConsumeStats({MessageQueue("T", "b", 0): OffsetWrapper(9, 5, 6, 1)}, 0.5)
+    stats_of_broker = ConsumeStatsList([{"G": [stats_of_group]}], "10.0.0.1:10911", 4, 1)
+    assert ConsumeStatsList.decode(stats_of_broker.encode()) == stats_of_broker
 
 
 def test_the_next_version_counts_and_tells_the_time() -> None:

@@ -35,3 +35,15 @@ class ConsumeStats(KeyedBody, frozen=True):
 
     offset_table: dict[MessageQueue, OffsetWrapper] = written_new(dict)
     consume_tps: float = written(0.0)
+
+
+class ConsumeStatsList(KeyedBody, frozen=True):
+    """GET_BROKER_CONSUME_STATS' answer: by consumer group, one ConsumeStats for each of its topics.
+
+    `total_diff` is what all of them have yet to consume, `total_inflight_diff` what they were given and did not commit.
+    """
+
+    consume_stats_list: list[dict[str, list[ConsumeStats]]] = written_new(list)
+    broker_addr: str | None = None
+    total_diff: Long = written(0)
+    total_inflight_diff: Long = written(0)

@@ -88,6 +88,12 @@ class GetConsumeStats(Header, frozen=True):
     topic_list: str | None = None
 
 
+class GetBrokerConsumeStats(Header, frozen=True):
+    """How far every group is, in ordered topics only where `is_order`. Answered with a ConsumeStatsList."""
+
+    is_order: bool
+
+
 class GetBrokerConfigAnswer(Header, frozen=True):
     """The configuration's DataVersion as JSON text. The body is properties text."""
 

@@ -65,6 +65,15 @@ def test_a_damaged_file_is_read_from_its_backup_with_a_line_in_the_log(
     assert f"{path} is damaged" in record.message
 
 
+def test_a_table_cut_at_any_byte_is_read_from_its_backup(path: Path) -> None:
+    before, after = b'{"T":{"queues":4}}', b'{"T":{"queues":8},"U":{"queues":4}}'
+    for left in range(len(after)):
+        saved.write(path, before)
+        saved.write(path, after)
+        path.write_bytes(after[:left])
+        assert load(path) == json.loads(before), left
+
+
 def test_a_missing_file_is_read_from_its_backup(path: Path) -> None:
     saved.write(path, b"[1]")
     saved.write(path, b"[2]")

@@ -24,6 +24,7 @@ from rocket_wire.errors import ProtocolError
 
 _PARTS: Final = ("commitlog", "consumequeue", "checkpoint", "config", "lock")
 _FLOCK: Final = "hhqqi4x"
+_OPEN_SEGMENTS: Final = 64
 
 
 class NotAStore(StoreError):
@@ -47,10 +48,11 @@ class ReadLog(CommitLog):
         self.first = bases[0]
         self.limit = bases[-1] + segment_size
         self.end = bases[-1] + min(_end_of_data(last), segment_size)
+        self._opened = lru_cache(maxsize=_OPEN_SEGMENTS)(lambda base: File(self.path(base), os.O_RDONLY))
 
     def file(self, base: int) -> File:
         """The segment that begins at `base`."""
-        return _open(self.path(base))
+        return self._opened(base)
 
     def record_at(self, position: int) -> record.Message | None:
         """The record that begins at `position`; None where none does. Raises StoreError where it cannot be read."""
@@ -140,8 +142,3 @@ def _end_of_data(file: File) -> int:
     while (start := file.data_from(end)) is not None and start < size:
         end = os.lseek(file.fd, start, os.SEEK_HOLE)
     return end
-
-
-@lru_cache(maxsize=64)
-def _open(path: str) -> File:
-    return File(path, os.O_RDONLY)

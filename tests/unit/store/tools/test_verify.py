@@ -46,6 +46,16 @@ def test_a_store_that_was_stopped_is_whole(filled: Path) -> None:
     assert report.end > 3 * SEGMENT
 
 
+def test_a_store_that_takes_the_place_of_another_is_read_anew(stores: Any, message: Any, filled: Path) -> None:
+    assert verify(filled).report.records == 240
+    shutil.rmtree(filled)
+    store = stores.open()
+    store.put(message(1, body=b"another"))
+    store.close()
+    report = verify(filled).report
+    assert (report.records, report.verdict, report.findings) == (1, Verdict.WHOLE, [])
+
+
 def test_verify_writes_nothing(filled: Path) -> None:
     before = {path: (path.read_bytes(), path.stat().st_mtime_ns) for path in filled.rglob("*") if path.is_file()}
     verify(filled)

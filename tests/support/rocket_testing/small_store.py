@@ -1,0 +1,68 @@
+"""A store of small files with some messages, killed, and what must hold whatever was then done to its files."""
+
+from __future__ import annotations
+
+import logging
+import shutil
+from pathlib import Path
+
+from rocket_broker.store.settings import StoreSettings
+from rocket_broker.store.store import MessageStore, Outgoing, Put
+from rocket_wire import record
+
+SEGMENT = 8192
+NOW = 1_700_000_000_000
+
+
+def open_store(root: Path) -> MessageStore:
+    settings = StoreSettings(
+        root=root, commitlog_path=root / "commitlog", segment_size=SEGMENT, queue_file_size=200,
+        max_hash_slots=64, max_index_entries=50, checkpoint_interval=0,
+    )  # fmt: skip
+    return MessageStore.open(settings, now_ms=lambda: NOW, log=logging.getLogger("store"))
+
+
+def outgoing(number: int) -> Outgoing:
+    properties = b"UNIQ_KEY\x01U%d\x02" % number
+    return Outgoing(topic="T", queue_id=number % 2, body=b"body %d" % number, properties=properties)
+
+
+def queue(store: MessageStore, queue_id: int) -> list[bytes]:
+    bodies: list[bytes] = []
+    while len(bodies) < store.max_offset("T", queue_id):
+        got = store.get("T", queue_id, len(bodies), max_messages=32, max_bytes=1 << 20, tags=None, may_block=True)
+        assert got is not None
+        assert got.count
+        bodies += [message.body for message in record.decode_all(got.body)]
+    return bodies
+
+
+def filled(root: Path, count: int) -> list[Put]:
+    """A store that was killed, with `count` messages, of which the checkpoint knows about half."""
+    store = open_store(root / "running")
+    puts = []
+    for number in range(count):
+        puts.append(store.put(outgoing(number)))
+        if number == count // 2:
+            store.flush()
+    shutil.copytree(root / "running", root / "killed")
+    store.close()
+    return puts
+
+
+def check(root: Path, whole: list[int]) -> None:
+    """The store at `root` has exactly these messages, now and after another start, and takes more."""
+    for _ in range(2):
+        store = open_store(root)
+        for queue_id in range(2):
+            assert queue(store, queue_id) == [b"body %d" % number for number in whole if number % 2 == queue_id]
+        store.close()
+    store = open_store(root)
+    for number in range(1000, 1004):
+        store.put(outgoing(number))
+    for queue_id in range(2):
+        bodies = [b"body %d" % number for number in [*whole, *range(1000, 1004)] if number % 2 == queue_id]
+        assert queue(store, queue_id) == bodies
+    for number in [*whole, *range(1000, 1004)]:
+        assert len(store.query("T", f"U{number}", 9, 0, 1 << 60)) == 1
+    store.close()

@@ -33,6 +33,8 @@ from rocket_wire.errors import ProtocolError
 
 MAGIC_V1: Final = 0xDAA320A7 - (1 << 32)
 MAGIC_V2: Final = 0xDAA320AB - (1 << 32)
+#: Where in a record its magic is.
+MAGIC_AT: Final = 4
 BLANK_MAGIC: Final = 0xCBD43194 - (1 << 32)
 BLANK_BYTES: Final = 8
 MAX_TOPIC_BYTES_V1: Final = 127

@@ -237,6 +237,15 @@ class CommitLog:
             self._log.error("%s", refused(f"cannot reserve {self.segment_size} bytes for {file.path}", error))
             os.ftruncate(file.fd, self.segment_size)
 
+    def deface(self, begin: int, end: int) -> None:
+        """What begins at `begin` holds no record any more: its magic becomes zeros, before `end`. Raises OSError.
+
+        A record that is cut off at `end` would else be completed by what is written there, and pass for a whole one.
+        """
+        if begin + record.MAGIC_AT < end:
+            base = self.base_of(begin)
+            File(self.path(base)).write(begin - base + record.MAGIC_AT, bytes(min(4, end - begin - record.MAGIC_AT)))
+
     def cut(self, end: int) -> None:
         """Ends the log at `end`: what is behind it becomes zeros. Raises OSError.
 

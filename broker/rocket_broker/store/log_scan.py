@@ -23,7 +23,6 @@ _SIZE_AND_MAGIC: Final = Struct(">ii")
 _LONG: Final = Struct(">q")
 _MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
 _MAGIC_PREFIX: Final = bytes.fromhex("DAA320")  # what both versions begin with
-_MAGIC_AT: Final = 4
 _POSITION_AT: Final = 28
 #: The least that a disk writes as a whole.
 _SECTOR_BYTES: Final = 512
@@ -113,7 +112,7 @@ class LogScan:
             chunk = bytes(self._log.read(position, CHUNK_BYTES) or b"")
             at = chunk.find(_MAGIC_PREFIX)
             while at >= 0:
-                begin = at - _MAGIC_AT
+                begin = at - record.MAGIC_AT
                 if begin >= 0 and chunk[begin + _POSITION_AT : begin + _POSITION_AT + 8] == _LONG.pack(
                     position + begin
                 ):

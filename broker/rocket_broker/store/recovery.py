@@ -52,6 +52,8 @@ class Recovery:
     progress: Progress | None = None
     timestamp: int = 0
     checkpoint: Checkpoint = field(init=False)
+    #: The first and the next position of what was passed over last.
+    _damaged: tuple[int, int] | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.checkpoint = self.keeper.state  # what the last process said; the keeper's own moves on
@@ -80,6 +82,8 @@ class Recovery:
         if bases:
             if end < (self.checkpoint.position or 0):  # or the next start would go on in the middle of what comes now
                 self.keeper.distrust(end)
+            if self._damaged is not None and self._damaged[1] == end:
+                self.log.deface(*self._damaged)
             self._settle(end, is_untouched=self.is_clean and end == start)
             self.log.flushed = min(start, end)  # who knows what the last process had synced
         self.dispatcher.queues.drop_before(self.log.first)
@@ -207,6 +211,7 @@ class Recovery:
 
         def damaged(begin: int, end: int) -> None:
             requeue.damaged_bytes += end - begin
+            self._damaged = (begin, end)
             self.logger.error("the log is damaged from position %d to %d: what was stored there is lost", begin, end)
 
         return LogScan(self.log, start, trusted, damaged)

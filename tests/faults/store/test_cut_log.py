@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from rocket_broker.store import checkpoint
-from rocket_testing.small_store import SEGMENT, check, filled, open_store, queue
+from rocket_testing.small_store import SEGMENT, check, check_remade, filled, open_store, queue
 from rocket_testing.verified import assert_store_verifies
 
 
@@ -26,7 +26,9 @@ def test_every_cut_keeps_the_whole_records_before_it(tmp_path: Path, count: int)
         root = tmp_path / "cut"
         shutil.copytree(tmp_path / "killed", root)
         os.truncate(root / "commitlog" / f"{base:020d}", cut - base)
-        check(root, [number for number, put in enumerate(puts) if put.position + put.size <= cut])
+        whole = [number for number, put in enumerate(puts) if put.position + put.size <= cut]
+        check(root, whole)
+        check_remade(root, whole)
         if cut >= trusted:  # else something is lost that was on the disk, and verify says so
             assert_store_verifies(root)
         shutil.rmtree(root)

@@ -50,19 +50,31 @@ def filled(root: Path, count: int) -> list[Put]:
     return puts
 
 
+LATER = range(1000, 1004)
+
+
 def check(root: Path, whole: list[int]) -> None:
-    """The store at `root` has exactly these messages, now and after another start, and takes more."""
+    """The store at `root` has exactly these messages, now and after another start, and takes LATER."""
     for _ in range(2):
         store = open_store(root)
         for queue_id in range(2):
             assert queue(store, queue_id) == [b"body %d" % number for number in whole if number % 2 == queue_id]
         store.close()
     store = open_store(root)
-    for number in range(1000, 1004):
+    for number in LATER:
         store.put(outgoing(number))
     for queue_id in range(2):
-        bodies = [b"body %d" % number for number in [*whole, *range(1000, 1004)] if number % 2 == queue_id]
+        bodies = [b"body %d" % number for number in [*whole, *LATER] if number % 2 == queue_id]
         assert queue(store, queue_id) == bodies
-    for number in [*whole, *range(1000, 1004)]:
+    for number in [*whole, *LATER]:
         assert len(store.query("T", f"U{number}", 9, 0, 1 << 60)) == 1
+    store.close()
+
+
+def check_remade(root: Path, whole: list[int]) -> None:
+    """What `check` left is all there, too, when the queues are made again from the log."""
+    shutil.rmtree(root / "consumequeue")
+    store = open_store(root)
+    for queue_id in range(2):
+        assert queue(store, queue_id) == [b"body %d" % number for number in [*whole, *LATER] if number % 2 == queue_id]
     store.close()

@@ -86,6 +86,25 @@ async def test_many_sends_at_once_are_all_acknowledged(namesrv: str, topic: str)
         assert len({(result.queue, result.queue_offset) for result in results}) == 200
 
 
+async def test_a_topic_with_fewer_queues_than_the_producer_knows_refuses_no_message(namesrv: str, topic: str) -> None:
+    async with Producer(namesrv) as producer, Admin(namesrv) as admin:
+        await admin.create_topic(topic, queues=8)
+        assert len(await producer.queues(topic)) == 8
+        await admin.create_topic(topic, queues=1)
+        results = await asyncio.gather(*(producer.send(Message(topic, str(number))) for number in range(16)))
+        assert {result.queue.queue_id for result in results} == {0}
+
+
+async def test_a_queue_that_was_chosen_and_is_gone_is_refused_without_a_further_try(namesrv: str, topic: str) -> None:
+    async with Producer(namesrv) as producer, Admin(namesrv) as admin:
+        await admin.create_topic(topic, queues=8)
+        [*_, last] = await producer.queues(topic)
+        await admin.create_topic(topic, queues=1)
+        with pytest.raises(SendFailed) as caught:
+            await producer.send(Message(topic, "x"), queue=last)
+        assert len(caught.value.attempts) == 1
+
+
 async def test_a_large_body_travels_compressed_and_is_stored_so(namesrv: str, topic: str) -> None:
     async with Producer(namesrv) as producer, Admin(namesrv) as admin:
         result = await producer.send(Message(topic, b"x" * 100_000))

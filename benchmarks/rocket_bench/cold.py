@@ -8,9 +8,7 @@ alone, on cores that broker, sender and consumer share.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from statistics import median
 
 import msgspec
@@ -69,7 +67,7 @@ def _round(
 
 def _prepare(target: Target, reader: str) -> None:
     """Brings the log's files into the page cache, or out of it."""
-    for file in _segments(target.folder):
+    for file in (target.folder / "store" / "commitlog").iterdir():
         descriptor = os.open(file, os.O_RDONLY)
         try:
             if reader == "a cold consumer":
@@ -80,10 +78,6 @@ def _prepare(target: Target, reader: str) -> None:
                     pass
         finally:
             os.close(descriptor)
-
-
-def _segments(folder: Path) -> Iterator[Path]:
-    yield from sorted((folder / "store" / "commitlog").iterdir())
 
 
 def _medians(rounds: list[tuple[Figures, Figures | None]]) -> Beside:

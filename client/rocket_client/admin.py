@@ -51,7 +51,7 @@ class GroupProgress:
     @property
     def lag(self) -> int:
         """Messages that the group has not consumed yet."""
-        return sum(queue.broker_offset - queue.consumer_offset for queue in self.queues.values())
+        return sum(queue.lag for queue in self.queues.values())
 
 
 class Admin(Asking):

@@ -22,7 +22,7 @@ from rocket_client.routes import TEMPLATE_TOPIC, Route, no_queue
 from rocket_client.selection import Faults, Turns, by_key
 from rocket_client.settings import ProducerSettings
 from rocket_wire.bodies.body import MessageQueue
-from rocket_wire.codes import RETRY_ON_ANOTHER_BROKER, RequestCode, ResponseCode
+from rocket_wire.codes import RETRY_ON_ANOTHER_BROKER, RETRY_ON_ANOTHER_QUEUE, RequestCode
 from rocket_wire.command import Command, request
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.send import SendMessageAnswer, SendMessageV2
@@ -140,8 +140,9 @@ class Sender:
         """Refusals and lost answers are bounded in number; where nothing was sent, only the time is."""
         if _now() >= deadline:
             return False
-        if isinstance(error, BrokerError) and error.code not in RETRY_ON_ANOTHER_BROKER:
-            return wish.queue is None and _is_first_of_old_route(error, attempts)
+        codes = RETRY_ON_ANOTHER_BROKER if wish.queue is not None else RETRY_ON_ANOTHER_QUEUE
+        if isinstance(error, BrokerError) and error.code not in codes:
+            return False
         return sum(map(_may_have_arrived, attempts)) <= self.settings.retries
 
     async def _before_next_try(self, topic: str, tried: int, deadline: float) -> None:
@@ -172,12 +173,6 @@ class Sender:
         )
         code = RequestCode.SEND_BATCH_MESSAGE if out.is_batch else RequestCode.SEND_MESSAGE_V2
         return request(code, header, out.body, oneway=oneway)
-
-
-def _is_first_of_old_route(error: BrokerError, attempts: list[Attempt]) -> bool:
-    """Whether a broker, the first to say so, has no such queue: the topic has fewer than the route says."""
-    refused = [each for each in attempts if isinstance(each.error, BrokerError) and each.error.code == error.code]
-    return error.code == ResponseCode.INVALID_PARAMETER and len(refused) == 1
 
 
 def _result(answer: Command, out: Outgoing, queue: MessageQueue, address: str) -> SendResult:

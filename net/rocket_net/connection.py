@@ -2,7 +2,8 @@
 
 The fast path has no task: `data_received` cuts frames, looks each request's code up in the table, calls the function,
 and writes all the answers of that turn at once. Only a handler that returns an awaitable costs one. Requests that the
-table wants together are gathered and answered at the end of the turn (gathering.py).
+table wants together are gathered and answered at the end of the turn (gathering.py), dear ones have a share of each
+turn (turns.py).
 
 Back-pressure: a peer that does not read its answers is not read from, and what it already sent is not carried out
 until it reads; a peer with too many requests under way is answered SYSTEM_BUSY; bytes that cannot be RocketMQ's close
@@ -18,10 +19,11 @@ from collections.abc import Awaitable, Callable, Iterator
 from itertools import chain
 from typing import Any, Final, cast
 
-from rocket_net.dispatch import Reply, Table, code_name, error_of, failure
+from rocket_net.dispatch import Handler, Reply, Table, code_name, error_of, failure
 from rocket_net.errors import ConnectionLost, RequestTimeout
 from rocket_net.gathering import Together
 from rocket_net.limits import Limits
+from rocket_net.turns import InTurn
 from rocket_wire import frame
 from rocket_wire.codes import V5_3_1, ResponseCode
 from rocket_wire.command import ANSWER, ONEWAY, Command
@@ -166,6 +168,12 @@ class Connection(asyncio.Protocol):
         if isinstance(handler, Together):
             self._together = handler
             return handler.add(request, self)
+        if isinstance(handler, InTurn):
+            return handler.add(request, self)
+        return self.run(handler, request)
+
+    def run(self, handler: Handler, request: Command) -> None:
+        """Has `handler` answer a request of this connection: at once, or when what it returns has ended."""
         try:
             result = handler(request, self)
         except Exception as error:

@@ -5,7 +5,8 @@ nothing is to be answered, or an awaitable when the answer must wait: only that 
 becomes an answer: RequestError its own code, ServerError SYSTEM_ERROR and a line in the log, anything else the same
 with a traceback: a fault of the program.
 
-Where what many requests share is dear (a write to the disk, a task), the table has a `Together` instead (gathering.py).
+Where what many requests share is dear (a write to the disk, a task), the table has a `Together` instead (gathering.py);
+where each is dear and others shall not wait for all of them, an `InTurn` (turns.py).
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from rocket_wire.headers.header import Header
 if TYPE_CHECKING:
     from rocket_net.connection import Connection
     from rocket_net.gathering import Together
+    from rocket_net.turns import InTurn
 
 log = logging.getLogger("rocket.net")
 
 Reply = Command | bytes | None
 Answer = Reply | Awaitable[Reply]
 Handler = Callable[[Command, "Connection"], Answer]
-Table = Mapping[int, "Handler | Together"]
+Table = Mapping[int, "Handler | Together | InTurn"]
 
 H = TypeVar("H", bound=Header)
 

@@ -13,7 +13,7 @@ from collections import deque
 from time import perf_counter
 from typing import TYPE_CHECKING, Final
 
-from rocket_net.dispatch import Answer, Handler, Reply
+from rocket_net.dispatch import Handler
 from rocket_wire.command import Command
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ _RECENT: Final = 0.1
 
 
 class InTurn:
-    """A handler that leaves room for `others`: beside them it has `share` seconds of each turn of the loop."""
+    """Has `handler` answer, but beside `others` takes no more than `share` seconds of each turn of the loop for it."""
 
     def __init__(self, handler: Handler, others: Together, share: float = _SHARE) -> None:
         self._handler = handler
@@ -35,57 +35,36 @@ class InTurn:
         self._share = share
         self._taken = 0.0
         self._is_due = False
-        self._waiting: deque[tuple[Command, Connection, asyncio.Future[Reply]]] = deque()
+        self._waiting: deque[tuple[Command, Connection]] = deque()
 
-    def __call__(self, request: Command, connection: Connection) -> Answer:
+    def add(self, request: Command, connection: Connection) -> None:
+        """Carries the request out, now or in a turn to come; until then it counts as under way on its connection."""
         if self._waiting or not self._has_room():
-            later: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
-            self._waiting.append((request, connection, later))
-            return later
-        return self._carry_out(request, connection)
+            connection.in_flight += 1
+            self._waiting.append((request, connection))
+        else:
+            self._carry_out(request, connection)
 
     def _has_room(self) -> bool:
         return self._taken < self._share or asyncio.get_running_loop().time() - self._others.last > _RECENT
 
-    def _carry_out(self, request: Command, connection: Connection) -> Answer:
+    def _carry_out(self, request: Command, connection: Connection) -> None:
         begun = perf_counter()
-        try:
-            return self._handler(request, connection)
-        finally:
-            self._taken += perf_counter() - begun
-            if not self._is_due:
-                self._is_due = True
-                asyncio.get_running_loop().call_soon(self._next_turn)
+        connection.run(self._handler, request)
+        self._taken += perf_counter() - begun
+        if not self._is_due:
+            self._is_due = True
+            asyncio.get_running_loop().call_soon(self._next_turn)
 
     def _next_turn(self) -> None:
         self._is_due = False
         self._taken = 0.0
+        answered = set()
         while self._waiting and self._has_room():
-            request, connection, later = self._waiting.popleft()
-            if later.done():  # its connection is gone
-                continue
-            try:
-                _give(later, self._carry_out(request, connection))
-            except Exception as error:
-                later.set_exception(error)
-
-
-def _give(later: asyncio.Future[Reply], answer: Answer) -> None:
-    """What a handler returned, to who waits for it; who waits no more has it given up."""
-    if answer is None or isinstance(answer, Command | bytes):
-        later.set_result(answer)
-        return
-    waiting = asyncio.ensure_future(answer)
-
-    def pass_on(done: asyncio.Future[Reply]) -> None:
-        if later.done():
-            return
-        if done.cancelled():
-            later.cancel()
-        elif (error := done.exception()) is not None:
-            later.set_exception(error)
-        else:
-            later.set_result(done.result())
-
-    waiting.add_done_callback(pass_on)
-    later.add_done_callback(lambda _: waiting.cancel())
+            request, connection = self._waiting.popleft()
+            connection.in_flight -= 1
+            if connection.is_open:
+                self._carry_out(request, connection)
+                answered.add(connection)
+        for connection in answered:
+            connection.flush()

@@ -126,6 +126,8 @@ class ResponseCode(IntEnum):
 
 #: Answers after which a producer tries another broker (protocol section 2.5).
 RETRY_ON_ANOTHER_BROKER: Final = frozenset({17, 14, 1, 2, 16, 204, 205, 1500})
+#: The same where the producer chose the queue: INVALID_PARAMETER says that the topic no longer has it.
+RETRY_ON_ANOTHER_QUEUE: Final = RETRY_ON_ANOTHER_BROKER | {29}
 
 LANGUAGES: Final = (
     "JAVA", "CPP", "DOTNET", "PYTHON", "DELPHI", "ERLANG", "RUBY", "OTHER", "HTTP", "GO", "PHP", "OMS", "RUST",

@@ -90,7 +90,7 @@ NOT_ON_FAST_PORT = frozenset(PULLS)
 
 def table(broker: Broker) -> Table:
     """The handlers of one broker by request code."""
-    handlers: dict[int, Handler | Together] = {
+    handlers: dict[int, Handler | Together | InTurn] = {
         int(code): partial(function, broker) if header is None else on(header, partial(function, broker))
         for code, header, function in ROWS
     }

@@ -101,26 +101,20 @@ def get_consume_stats(broker: Broker, header: GetConsumeStats, request: Command,
 
 def get_broker_consume_stats(broker: Broker, header: GetBrokerConsumeStats, request: Command, _: Connection) -> Answer:
     """How far every group is in each of its topics, which are those with ordered messages only where so asked."""
-    groups: list[dict[str, list[ConsumeStats]]] = []
+    told: list[dict[str, list[ConsumeStats]]] = []
+    lag = 0
     for group in sorted(broker.groups.table):
-        topics = [
-            topic
-            for topic in sorted(_topics_of(broker, group))
-            if (config := broker.topics.get(topic)) is not None and (config.order or not header.is_order)
-        ]
         rate = broker.statistics.get_rate(group)
-        groups.append({group: [ConsumeStats(_progress(broker, group, topic), rate) for topic in topics]})
-    queues = [
-        queue for one in groups for found in one.values() for stats in found for queue in stats.offset_table.values()
-    ]
-    settings = broker.config.settings
-    body = ConsumeStatsList(
-        groups,
-        broker_addr=f"{settings.broker_ip1}:{settings.listen_port}",
-        total_diff=sum(queue.broker_offset - queue.consumer_offset for queue in queues),
-        total_inflight_diff=sum(queue.pull_offset - queue.consumer_offset for queue in queues),
-    )
-    return request.reply(body=body.encode())
+        topics = (topic for topic in sorted(_topics_of(broker, group)) if _is_wanted(broker, topic, header.is_order))
+        progress = [ConsumeStats(_progress(broker, group, topic), rate) for topic in topics]
+        lag += sum(queue.lag for stats in progress for queue in stats.offset_table.values())
+        told.append({group: progress})
+    return request.reply(body=ConsumeStatsList(told, broker.config.settings.address, lag).encode())
+
+
+def _is_wanted(broker: Broker, topic: str, is_order: bool) -> bool:
+    config = broker.topics.get(topic)
+    return config is not None and (config.order or not is_order)
 
 
 def _topics_of(broker: Broker, group: str) -> set[str]:

@@ -29,7 +29,9 @@ _PAGE_BYTES: Final = 4096
 class CommitLog:
     """`first` <= `flushed` <= `end` <= `limit`, all positions; `limit` is where the active segment ends."""
 
-    def __init__(self, folder: Path, segment_size: int, open_files: int, log: logging.Logger) -> None:
+    def __init__(
+        self, folder: Path, segment_size: int, open_files: int, log: logging.Logger, flags: int = os.O_RDWR
+    ) -> None:
         self.folder = folder
         self.segment_size = segment_size
         self.first = 0
@@ -38,7 +40,7 @@ class CommitLog:
         self.limit = 0
         self.active: tuple[int, File] | None = None
         self._log = log
-        self._files = OpenFiles(open_files)
+        self._files = OpenFiles(open_files, flags)
         self._reserved: tuple[int, File] | None = None
         self._making = threading.Lock()
 

@@ -135,8 +135,9 @@ class File:
 class OpenFiles:
     """Files by path, the least recently used closed first. Any thread may ask."""
 
-    def __init__(self, limit: int) -> None:
+    def __init__(self, limit: int, flags: int = os.O_RDWR) -> None:
         self._limit = limit
+        self._flags = flags
         self._files: OrderedDict[str, File] = OrderedDict()
         self._lock = threading.Lock()
         self._forgotten = 0
@@ -149,7 +150,7 @@ class OpenFiles:
                 self._files.move_to_end(path)
                 return file
             forgotten = self._forgotten
-        file = File(path)  # outside of the lock: nobody else waits for a slow disk
+        file = File(path, self._flags)  # outside of the lock: nobody else waits for a slow disk
         with self._lock:
             if forgotten != self._forgotten:  # this may be a file that was just deleted: use it, but do not keep it
                 return file

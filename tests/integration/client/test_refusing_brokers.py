@@ -84,14 +84,6 @@ async def test_a_refusal_that_any_broker_would_repeat_ends_it(code: int) -> None
         assert not failure.value.maybe_stored
 
 
-async def test_a_queue_that_is_no_more_is_tried_once_elsewhere_and_no_oftener() -> None:
-    one, other = RefusingBroker(29), RefusingBroker(29)
-    async with cluster_of(a=one.send, b=other.send) as namesrv, Producer(namesrv) as producer:
-        with pytest.raises(SendFailed, match=r"refused on purpose .*29"):
-            await producer.send(Message("T", "x"))
-        assert (one.asked, other.asked) == (1, 1)
-
-
 @pytest.mark.parametrize("code", [0, 10, 11, 12])
 async def test_a_message_that_is_stored_less_safely_is_no_error(code: int) -> None:
     def send(request: Command, _: Connection) -> Answer:
@@ -104,12 +96,23 @@ async def test_a_message_that_is_stored_less_safely_is_no_error(code: int) -> No
         assert (result.status, result.queue_offset) == (SendStatus(code), 7)
 
 
-async def test_tries_are_bounded() -> None:
-    one, other = RefusingBroker(2), RefusingBroker(2)
+@pytest.mark.parametrize("code", [2, 29])
+async def test_tries_are_bounded(code: int) -> None:
+    one, other = RefusingBroker(code), RefusingBroker(code)
     async with cluster_of(a=one.send, b=other.send) as namesrv, Producer(namesrv) as producer:
-        with pytest.raises(SendFailed, match="after 3 tries"):
+        with pytest.raises(SendFailed, match="after 3 tries") as failure:
             await producer.send(Message("T", "x"))
         assert one.asked + other.asked == 3
+        assert not failure.value.maybe_stored
+
+
+async def test_a_queue_that_was_chosen_and_is_no_more_ends_it() -> None:
+    one, other = RefusingBroker(29), RefusingBroker(29)
+    async with cluster_of(a=one.send, b=other.send) as namesrv, Producer(namesrv) as producer:
+        with pytest.raises(SendFailed, match=r"refused on purpose .*29") as failure:
+            await producer.send(Message("T", "x"), queue=MessageQueue("T", "a", 0))
+        assert one.asked + other.asked == len(failure.value.attempts) == 1
+        assert not failure.value.maybe_stored
 
 
 async def test_a_message_that_is_bound_to_a_queue_is_tried_there_again() -> None:

@@ -12,11 +12,11 @@ from rocket_net.gathering import Answered, Answers, Asked, together
 from rocket_net.limits import Limits
 from rocket_net.server import Server
 from rocket_testing.peer import Peer
+from rocket_testing.sink import opened
 from rocket_testing.waiting import eventually
 from rocket_wire import frame
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
-from rocket_wire.frame import FrameBuffer
 from rocket_wire.headers.header import Header
 
 Listen = Callable[[Server], Awaitable[int]]
@@ -130,7 +130,7 @@ async def test_what_came_before_bytes_that_are_no_frame_is_carried_out(peer: Pee
 
 
 async def test_requests_of_several_connections_are_carried_out_in_one_call(handlers: Handlers) -> None:
-    connections = [opened(handlers) for _ in range(3)]
+    connections = [opened(handlers.table) for _ in range(3)]
     for number, (connection, _) in enumerate(connections):
         connection.data_received(frame.encode(asked(TOGETHER, 7, f"{number}")))
     assert handlers.runs == []
@@ -140,7 +140,7 @@ async def test_requests_of_several_connections_are_carried_out_in_one_call(handl
 
 
 async def test_more_than_are_answered_together_do_not_wait_for_the_end_of_the_turn(handlers: Handlers) -> None:
-    connection, sink = opened(handlers)
+    connection, sink = opened(handlers.table)
     connection.data_received(b"".join(frame.encode(asked(TOGETHER, number)) for number in range(130)))
     assert [len(run) for run in handlers.runs] == [128]
     await asyncio.sleep(0)  # the turn ends
@@ -149,7 +149,7 @@ async def test_more_than_are_answered_together_do_not_wait_for_the_end_of_the_tu
 
 async def test_a_client_of_old_is_answered_in_order_while_the_server_stops(handlers: Handlers) -> None:
     """It does not know GO_AWAY."""
-    connection, sink = opened(handlers)
+    connection, sink = opened(handlers.table)
     connection.draining = True
     connection.data_received(frame.encode(asked(TOGETHER, 0, "a")) + frame.encode(asked(ALONE, 1)))
     assert handlers.runs == [["a"], ["alone"]]
@@ -157,7 +157,7 @@ async def test_a_client_of_old_is_answered_in_order_while_the_server_stops(handl
 
 
 async def test_large_ones_are_not_gathered_until_they_fill_the_memory(handlers: Handlers) -> None:
-    connections = [opened(handlers) for _ in range(3)]
+    connections = [opened(handlers.table) for _ in range(3)]
     large = asked(TOGETHER, 1, "large")
     large.body = bytes(600_000)
     for connection, _ in connections:
@@ -166,7 +166,7 @@ async def test_large_ones_are_not_gathered_until_they_fill_the_memory(handlers: 
 
 
 async def test_a_peer_that_goes_before_its_requests_are_answered_costs_no_other_one(handlers: Handlers) -> None:
-    (gone, _), (staying, sink) = opened(handlers), opened(handlers)
+    (gone, _), (staying, sink) = opened(handlers.table), opened(handlers.table)
     for connection in (gone, staying):
         connection.data_received(frame.encode(asked(TOGETHER, 1)) + frame.encode(asked(TOGETHER, 2, "later")))
     gone.connection_lost(None)
@@ -174,29 +174,3 @@ async def test_a_peer_that_goes_before_its_requests_are_answered_costs_no_other_
     await eventually(lambda: sink.opaques() == [1, 2])
     assert not gone.in_flight
     assert not staying.in_flight
-
-
-class Sink(asyncio.Transport):
-    """Takes what a connection writes."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.received = b""
-
-    def write(self, data: bytes | bytearray | memoryview) -> None:
-        self.received += data
-
-    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
-        pass
-
-    def is_closing(self) -> bool:
-        return False
-
-    def opaques(self) -> list[int]:
-        return [command.opaque for command in FrameBuffer().feed(self.received)]
-
-
-def opened(handlers: Handlers) -> tuple[Connection, Sink]:
-    connection, sink = Connection(handlers.table, Limits()), Sink()
-    connection.connection_made(sink)
-    return connection, sink

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 from rocket_broker.store.settings import StoreSettings
@@ -12,6 +13,8 @@ from rocket_wire import record
 
 SEGMENT = 8192
 NOW = 1_700_000_000_000
+#: Numbers of the messages that are put once a store has been opened again.
+LATER = range(1000, 1004)
 
 
 def open_store(root: Path) -> MessageStore:
@@ -50,22 +53,24 @@ def filled(root: Path, count: int) -> list[Put]:
     return puts
 
 
-LATER = range(1000, 1004)
+def holds(store: MessageStore, numbers: Sequence[int]) -> bool:
+    """Whether its queues have these messages, in this order, and no others."""
+    return all(
+        queue(store, queue_id) == [b"body %d" % number for number in numbers if number % 2 == queue_id]
+        for queue_id in range(2)
+    )
 
 
 def check(root: Path, whole: list[int]) -> None:
     """The store at `root` has exactly these messages, now and after another start, and takes LATER."""
     for _ in range(2):
         store = open_store(root)
-        for queue_id in range(2):
-            assert queue(store, queue_id) == [b"body %d" % number for number in whole if number % 2 == queue_id]
+        assert holds(store, whole)
         store.close()
     store = open_store(root)
     for number in LATER:
         store.put(outgoing(number))
-    for queue_id in range(2):
-        bodies = [b"body %d" % number for number in [*whole, *LATER] if number % 2 == queue_id]
-        assert queue(store, queue_id) == bodies
+    assert holds(store, [*whole, *LATER])
     for number in [*whole, *LATER]:
         assert len(store.query("T", f"U{number}", 9, 0, 1 << 60)) == 1
     store.close()
@@ -75,6 +80,5 @@ def check_remade(root: Path, whole: list[int]) -> None:
     """What `check` left is all there, too, when the queues are made again from the log."""
     shutil.rmtree(root / "consumequeue")
     store = open_store(root)
-    for queue_id in range(2):
-        assert queue(store, queue_id) == [b"body %d" % number for number in [*whole, *LATER] if number % 2 == queue_id]
+    assert holds(store, [*whole, *LATER])
     store.close()

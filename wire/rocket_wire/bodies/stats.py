@@ -29,6 +29,11 @@ class OffsetWrapper(Body, frozen=True):
     pull_offset: Long = written(0)
     last_timestamp: Long = written(0)
 
+    @property
+    def lag(self) -> int:
+        """Messages that the group has not consumed yet."""
+        return self.broker_offset - self.consumer_offset
+
 
 class ConsumeStats(KeyedBody, frozen=True):
     """GET_CONSUME_STATS' answer. `consume_tps` is in messages a second."""

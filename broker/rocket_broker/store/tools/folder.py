@@ -9,7 +9,6 @@ import fcntl
 import logging
 import os
 from enum import Enum
-from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
 from struct import pack, unpack_from
@@ -43,16 +42,11 @@ class ReadLog(CommitLog):
     """Segments that follow each other, never written. `end` is behind the last byte that may be something."""
 
     def __init__(self, folder: Path, bases: list[int], segment_size: int) -> None:
-        super().__init__(folder, segment_size, 1, logging.getLogger("rocket.store"))
+        super().__init__(folder, segment_size, _OPEN_SEGMENTS, logging.getLogger("rocket.store"), os.O_RDONLY)
         last = File(self.path(bases[-1]), os.O_RDONLY)
         self.first = bases[0]
         self.limit = bases[-1] + segment_size
         self.end = bases[-1] + min(_end_of_data(last), segment_size)
-        self._opened = lru_cache(maxsize=_OPEN_SEGMENTS)(lambda base: File(self.path(base), os.O_RDONLY))
-
-    def file(self, base: int) -> File:
-        """The segment that begins at `base`."""
-        return self._opened(base)
 
     def record_at(self, position: int) -> record.Message | None:
         """The record that begins at `position`; None where none does. Raises StoreError where it cannot be read."""

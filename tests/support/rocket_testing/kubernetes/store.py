@@ -26,7 +26,7 @@ class Store:
         self._objects: dict[Key, Object] = {}
         self._owners: dict[Key, dict[str, set[fields.Path]]] = {}
         self._version = 0
-        self._history: list[tuple[int, str, Object]] = []
+        self._history: list[tuple[str, Object]] = []
         self._watchers: set[asyncio.Queue[tuple[str, Object]]] = set()
         #: Called after every change; controllers hang here.
         self.on_change: list[Callable[[str, Object], None]] = []
@@ -53,8 +53,8 @@ class Store:
         missed.
         """
         queue: asyncio.Queue[tuple[str, Object]] = asyncio.Queue()
-        for when, event, one in self._history:
-            if when > int(version):
+        for event, one in self._history:
+            if int(one["metadata"]["resourceVersion"]) > int(version):
                 queue.put_nowait((event, copy.deepcopy(one)))
         self._watchers.add(queue)
         return queue
@@ -192,7 +192,7 @@ class Store:
                 self._save(key, {**one, "metadata": {**one["metadata"], "ownerReferences": kept}}, "MODIFIED")
 
     def _tell(self, event: str, one: Object) -> None:
-        self._history.append((self._version, event, copy.deepcopy(one)))
+        self._history.append((event, copy.deepcopy(one)))
         for queue in self._watchers:
             queue.put_nowait((event, copy.deepcopy(one)))
         for listener in list(self.on_change):

@@ -1,7 +1,7 @@
 """What `make bench` runs: our broker under load, beside the ceiling of the load generator itself.
 
-    python benchmarks/run.py                    everything, about five minutes
-    python benchmarks/run.py --quick            a few cases, under half a minute
+    python benchmarks/run.py                    everything, about eight minutes
+    python benchmarks/run.py --quick            a few cases, about a minute
     python benchmarks/run.py --only sends       one part: sends, pulls, memory, start, restarts, sync, topics or cold
 
 Figures depend on the machine and on what else runs on it: compare only within one run (see compare_apache.py).

@@ -1,7 +1,7 @@
 """The master's side of replication: sends its log to each slave and knows how far each has come (section 5.1).
 
-The same bytes that are on disk go out, as soon as they are written, and as fast as the slave reads them. A slave with
-nothing yet is sent the log from its very first byte (Apache's master would start at its last file, and lose the rest).
+A slave with nothing yet is sent the log from its very first byte (Apache's master would start at its last file, and
+lose the rest).
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from typing import cast
 
 from rocket_broker.config import LiveConfig
+from rocket_broker.replication.log_connection import LogConnection
 from rocket_broker.replication.protocol import REPORT, TRANSFER, ReportReader
 from rocket_broker.store.store import MessageStore
-from rocket_net.connection import address_text
 
 log = logging.getLogger("rocket.replication")
 
@@ -23,7 +22,7 @@ class Master:
     """Listens for slaves and counts who has what."""
 
     def __init__(self, config: LiveConfig, store: MessageStore) -> None:
-        self.slaves: set[SlaveConnection] = set()
+        self.slaves: set[LogConnection] = set()
         self.config = config
         self.store = store
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
@@ -68,6 +67,12 @@ class Master:
         for slave in list(self.slaves):
             slave.pump()
 
+    def came(self, connection: LogConnection) -> None:
+        self.slaves.add(connection)
+
+    def went(self, connection: LogConnection) -> None:
+        self.slaves.discard(connection)
+
     def in_reach(self, position: int) -> int:
         """How many slaves are connected and at most `haMaxGapNotInSync` behind `position`."""
         gap = self.config.settings.ha_max_gap_not_in_sync
@@ -102,96 +107,24 @@ class Master:
         return sum(1 for slave in self.slaves if slave.acknowledged >= position)
 
 
-class SlaveConnection(asyncio.Protocol):
-    """One slave: what was sent to it and what it has."""
+class SlaveConnection(LogConnection):
+    """One slave of the plain stream."""
 
     def __init__(self, master: Master) -> None:
-        self.peer = "?"
-        self.acknowledged = -1
-        self.sent = -1
+        super().__init__(master)
         self._master = master
         self._reports = ReportReader()
-        self._transport: asyncio.Transport | None = None
-        self._paused = False
-        self._heard = 0.0
-        self._reading: asyncio.Task[None] | None = None
 
-    @property
-    def is_following(self) -> bool:
-        return self.sent >= 0
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.Transport, transport)
-        self.peer = address_text(transport.get_extra_info("peername"))
-        self._heard = asyncio.get_running_loop().time()
-        self._master.slaves.add(self)
-
-    def data_received(self, data: bytes) -> None:
-        self._heard = asyncio.get_running_loop().time()
+    def received(self, data: bytes) -> None:
         for position in self._reports.feed(data):
             if self.sent < 0:
                 self._begin(position)
             else:
                 self.acknowledged = max(self.acknowledged, min(position, self.sent))
         self._master.acknowledged()
-        self.pump()
 
-    def connection_lost(self, exc: Exception | None) -> None:
-        log.warning(
-            "slave %s is gone, at position %d of %d", self.peer, self.acknowledged, self._master.store.max_position
-        )
-        self._transport = None
-        self._master.slaves.discard(self)
-
-    def pause_writing(self) -> None:
-        self._paused = True
-
-    def resume_writing(self) -> None:
-        self._paused = False
-        self.pump()
-
-    def close(self) -> None:
-        if self._transport is not None:
-            self._transport.close()
-
-    def abort(self) -> None:
-        """Closes without waiting for the slave to read, which one that hangs never does."""
-        if self._transport is not None:
-            self._transport.abort()
-
-    def heartbeat(self, silence: float) -> None:
-        """Tells the slave that we are there; closes it when it was silent for so many seconds."""
-        if asyncio.get_running_loop().time() - self._heard > silence:
-            log.warning("slave %s was silent for %g s: closing", self.peer, silence)
-            self.abort()
-        elif self.is_following and self._transport is not None and not self._paused:
-            self._transport.write(TRANSFER.pack(self.sent, 0))
-
-    def pump(self) -> None:
-        """Sends what the slave lacks, as long as it reads."""
-        if self._reading is not None and not self._reading.done():
-            return  # what is being read comes first
-        store = self._master.store
-        batch = self._master.config.settings.ha_transfer_batch_size
-        while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
-            content = store.read_log(self.sent, batch)
-            if content is None:
-                self._reading = asyncio.create_task(self._read_cold(batch))
-                return
-            self._send(content)
-
-    async def _read_cold(self, batch: int) -> None:
-        """The log where it is not in memory: read in a thread."""
-        content = await asyncio.to_thread(self._master.store.read_log, self.sent, batch, may_block=True)
-        if content:
-            self._send(content)
-        self._reading = None
-        self.pump()
-
-    def _send(self, content: bytes) -> None:
-        if self._transport is not None:
-            self._transport.writelines((TRANSFER.pack(self.sent, len(content)), content))
-            self.sent += len(content)
+    def head(self, size: int) -> bytes:
+        return TRANSFER.pack(self.sent, size)
 
     def _begin(self, position: int) -> None:
         store = self._master.store

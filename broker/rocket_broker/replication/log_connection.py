@@ -1,0 +1,143 @@
+"""One follower's connection, whatever the stream: sends the log as fast as it is read, and knows how far it is.
+
+The same bytes that are on disk go out, as soon as they are written. What stands before them, and what the follower
+says, is the stream's: a subclass's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from typing import Protocol, cast
+
+from rocket_broker.config import LiveConfig
+from rocket_broker.store.store import MessageStore
+from rocket_net.connection import address_text
+from rocket_wire.errors import ProtocolError
+
+log = logging.getLogger("rocket.replication")
+
+
+class Sender(Protocol):
+    """Who has the log and the connections of those who follow it."""
+
+    config: LiveConfig
+    store: MessageStore
+
+    def came(self, connection: LogConnection) -> None:
+        """Somebody connected."""
+
+    def went(self, connection: LogConnection) -> None:
+        """Its connection is closed."""
+
+
+class LogConnection(asyncio.Protocol):
+    """One follower: what was sent to it and what it has; -1 before it said where to begin."""
+
+    def __init__(self, sender: Sender) -> None:
+        self.peer = "?"
+        self.acknowledged = -1
+        self.sent = -1
+        self.sender = sender
+        self._transport: asyncio.Transport | None = None
+        self._paused = False
+        self._heard = 0.0
+        self._reading: asyncio.Task[None] | None = None
+
+    # -- the stream's ---------------------------------------------------------------------------------------------
+
+    def received(self, data: bytes) -> None:
+        """What the follower says. Raises ProtocolError, and the connection is closed."""
+        raise NotImplementedError
+
+    def head(self, size: int) -> bytes:
+        """What stands before the `size` bytes that are sent next; before none in a heartbeat."""
+        raise NotImplementedError
+
+    def most(self) -> int:
+        """How many bytes may be sent next at most."""
+        return self.sender.config.settings.ha_transfer_batch_size
+
+    # -- the connection -------------------------------------------------------------------------------------------
+
+    @property
+    def is_following(self) -> bool:
+        return self.sent >= 0
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self.peer = address_text(transport.get_extra_info("peername"))
+        self._heard = asyncio.get_running_loop().time()
+        self.sender.came(self)
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = asyncio.get_running_loop().time()
+        try:
+            self.received(data)
+        except ProtocolError as error:
+            log.warning("slave %s: %s: closing", self.peer, error)
+            self.abort()
+            return
+        self.pump()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.is_following:
+            log.warning(
+                "slave %s is gone, at position %d of %d", self.peer, self.acknowledged, self.sender.store.max_position
+            )
+        self._transport = None
+        self.sender.went(self)
+
+    def pause_writing(self) -> None:
+        self._paused = True
+
+    def resume_writing(self) -> None:
+        self._paused = False
+        self.pump()
+
+    def write(self, content: bytes) -> None:
+        """Sends these bytes, if it is still there."""
+        if self._transport is not None:
+            self._transport.write(content)
+
+    def close(self) -> None:
+        if self._transport is not None:
+            self._transport.close()
+
+    def abort(self) -> None:
+        """Closes without waiting for the slave to read, which one that hangs never does."""
+        if self._transport is not None:
+            self._transport.abort()
+
+    def heartbeat(self, silence: float) -> None:
+        """Tells the slave that we are there; closes it when it was silent for so many seconds."""
+        if asyncio.get_running_loop().time() - self._heard > silence:
+            log.warning("slave %s was silent for %g s: closing", self.peer, silence)
+            self.abort()
+        elif self.is_following and self._transport is not None and not self._paused:
+            self._transport.write(self.head(0))
+
+    def pump(self) -> None:
+        """Sends what the slave lacks, as long as it reads."""
+        if self._reading is not None and not self._reading.done():
+            return  # what is being read comes first
+        store = self.sender.store
+        while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
+            content = store.read_log(self.sent, self.most())
+            if content is None:
+                self._reading = asyncio.create_task(self._read_cold(self.most()))
+                return
+            self._send(content)
+
+    async def _read_cold(self, most: int) -> None:
+        """The log where it is not in memory: read in a thread."""
+        content = await asyncio.to_thread(self.sender.store.read_log, self.sent, most, may_block=True)
+        if content:
+            self._send(content)
+        self._reading = None
+        self.pump()
+
+    def _send(self, content: bytes) -> None:
+        if self._transport is not None:
+            self._transport.writelines((self.head(len(content)), content))
+            self.sent += len(content)

@@ -43,6 +43,7 @@ class Durability:
         self._timer: asyncio.TimerHandle | None = None
         self._expires = inf
         self._flushed = 0
+        self._cuts = 0
         self._task: asyncio.Task[None] | None = None
 
     def wait(self, position: int, seconds: float = inf) -> asyncio.Future[ResponseCode]:
@@ -59,6 +60,11 @@ class Durability:
         if self._task is None or self._task.done():
             self._task = asyncio.ensure_future(self._run())
         return future
+
+    def cut(self, position: int) -> None:
+        """The log was cut at `position`: other bytes will stand behind it, and were never synced."""
+        self._cuts += 1
+        self._flushed = min(self._flushed, position)
 
     def _expire_at(self, deadline: float) -> None:
         """One timer for all who wait: a timer each would cost more than the wait."""
@@ -98,10 +104,12 @@ class Durability:
             self._waiting = still
 
     async def _in_thread(self, sync: Callable[[], int]) -> None:
+        cuts = self._cuts
         try:
             flushed = await asyncio.get_running_loop().run_in_executor(self._threads, sync)
         except OSError as error:
             self._fatal(f"the store cannot be synced to disk ({error}): stopping, so that nothing more is acknowledged")
             await asyncio.Event().wait()  # the process ends; whoever waits must not be answered
             return
-        self._flushed = max(self._flushed, flushed)
+        if cuts == self._cuts:
+            self._flushed = max(self._flushed, flushed)

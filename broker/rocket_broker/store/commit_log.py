@@ -43,6 +43,7 @@ class CommitLog:
         self._files = OpenFiles(open_files, flags)
         self._reserved: tuple[int, File] | None = None
         self._making = threading.Lock()
+        self._cuts = 0
 
     # -- writing ----------------------------------------------------------------------------------------------------
 
@@ -133,7 +134,7 @@ class CommitLog:
 
     def sync(self) -> int:
         """Makes everything written before the call durable; returns up to where. OSError: nobody can say any more."""
-        end, flushed = self.end, self.flushed
+        cuts, end, flushed = self._cuts, self.end, self.flushed
         if flushed < end:
             for base in range(self.base_of(flushed), end, self.segment_size):
                 try:
@@ -142,7 +143,8 @@ class CommitLog:
                     if base >= self.first:  # otherwise it expired and was deleted before it was ever synced
                         raise
             with self._making:  # two threads may sync at once: `flushed` must not go back
-                self.flushed = max(self.flushed, end)
+                if cuts == self._cuts:  # or what was synced is gone, and other bytes may stand there
+                    self.flushed = max(self.flushed, end)
         return self.flushed
 
     # -- reading ----------------------------------------------------------------------------------------------------
@@ -279,8 +281,10 @@ class CommitLog:
         else:  # the log ends exactly with a segment
             self.active = None
             self.limit = end
-        self.end = end
-        self.flushed = min(self.flushed, end)
+        with self._making:
+            self._cuts += 1
+            self.end = end
+            self.flushed = min(self.flushed, end)
 
     def _set_aside(self, base: int) -> None:
         path = self.path(base)

@@ -177,6 +177,28 @@ class ConsumeQueues:
             None if content is None else list(ENTRY.iter_unpack(content[: len(content) // ENTRY_BYTES * ENTRY_BYTES]))
         )
 
+    def end_by(self, queue: ConsumeQueue, position: int) -> int:
+        """The first offset whose record does not end by `position` of the log; the queue's end where all do.
+
+        Looks from the queue's end on, where it mostly is. Raises OSError.
+        """
+        low, high, step = queue.min_offset, queue.max_offset, 1
+        while low < high and self._ends_behind(queue, max(low, high - step), position):
+            high, step = max(low, high - step), step * 2
+        low = max(low, high - step)
+        while low < high:
+            middle = (low + high) // 2
+            if self._ends_behind(queue, middle, position):
+                high = middle
+            else:
+                low = middle + 1
+        return high
+
+    def _ends_behind(self, queue: ConsumeQueue, offset: int, position: int) -> bool:
+        for begin, size, _ in self.entries(queue, offset, 1) or ():
+            return size != BLANK_SIZE and begin + size > position
+        return False
+
     def next_file_offset(self, offset: int) -> int:
         """The first offset of the file behind the one of `offset`."""
         return (self._files.base_of(offset * ENTRY_BYTES) + self._files.file_bytes) // ENTRY_BYTES

@@ -177,6 +177,23 @@ class Index:
         path.unlink(missing_ok=True)
         self._has_other_files = True
 
+    def cut(self, position: int) -> None:
+        """Forgets records at or behind `position`. Raises OSError."""
+        with self._lock:
+            self.pending = [record for record in self.pending if record[0] < position]
+            self._keys = [key for key in self._keys if key[1] < position]
+            self._taken = min(self._taken, len(self.pending))
+            while self.files and self.files[-1].end_position >= position:
+                last = self.files[-1]
+                count = last.count_before(position)
+                if count > 1 or len(self.files) == 1:
+                    last.undo(count)
+                    return
+                self._unlink(last.path)
+                self.files.pop()
+                if last in self._unsynced:
+                    self._unsynced.remove(last)
+
     def drop_before(self, position: int) -> None:
         """Deletes files that only know of records before `position`; the last file stays, and one that cannot be."""
         with self._lock:

@@ -120,6 +120,18 @@ class IndexFile:
             number = before if 0 < before < number else 0
         return positions
 
+    def count_before(self, position: int) -> int:
+        """The number of the first entry of a record at or behind `position`; `count` where there is none."""
+        low, high = 1, self.count
+        while low < high:
+            middle = (low + high) // 2
+            entry = self._entry(middle)
+            if entry is not None and entry[1] < position:
+                low = middle + 1
+            else:
+                high = middle
+        return low
+
     def undo(self, count: int) -> None:
         """Takes back everything from entry number `count` on, whatever the header says."""
         self._pages.keep(_HEADER, 0)

@@ -39,6 +39,8 @@ class Keeper:
         self._is_hasty = False
         #: How often queues were deleted.
         self._deletions = 0
+        #: How often the log was cut.
+        self._cuts = 0
         self._is_failing = False
 
     def flush(self, now_ms: int, interval: int, timestamp: int) -> None:
@@ -47,11 +49,13 @@ class Keeper:
         `timestamp` is the store time of the last message put. Raises OSError when a sync fails.
         """
         is_hasty, self._is_hasty = self._is_hasty, False  # before the mark: what comes then is for the next flush
-        deletions = self._deletions
+        deletions, cuts = self._deletions, self._cuts
         mark = self._dispatcher.mark
         flushed = self._log.sync()
         self._log.reserve_ahead()
         with self._saving:
+            if cuts != self._cuts:  # the mark may be of what is gone
+                return self.hasten()
             is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
             if is_hasty or is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms
@@ -73,6 +77,21 @@ class Keeper:
             finally:
                 self._dispatcher.reached(self._dispatcher.position)
                 self._deletions += 1  # behind the new mark: a flush that had the old one counts nothing
+                self.hasten()
+
+    @contextmanager
+    def cutting(self, position: int) -> Iterator[None]:
+        """The log, and what queues and index know of it, is cut at `position` meanwhile. Raises OSError.
+
+        A checkpoint of a later position would hold of a log that is gone; an earlier one holds as before.
+        """
+        with self._saving:
+            if (self.state.position or 0) > position:
+                self.distrust(position)
+            try:
+                yield
+            finally:
+                self._cuts += 1
                 self.hasten()
 
     def hasten(self) -> None:

@@ -76,6 +76,12 @@ class Replica:
             self._log.cut(self._dispatcher.position)
         self._received.clear()
 
+    def cut(self, position: int) -> None:
+        """Cuts the log at `position`, where a record begins. Raises OSError."""
+        self._log.cut(position)
+        self._received.clear()
+        self._dispatcher.reached(position)
+
     def take_arrivals(self) -> list[Arrival]:
         """What became readable since the last call."""
         arrivals, self._arrivals = self._arrivals, []

@@ -269,6 +269,19 @@ class MessageStore:
         """
         self._replica.drop_partial()
 
+    def truncate(self, position: int) -> None:
+        """Cuts off what is behind `position`, where a record begins: another master never had it. Raises OSError.
+
+        Whatever ends the process in the middle, the next start finds the log as it was or cut, and all else by it.
+        """
+        with self._keeper.cutting(position):
+            if self._index is not None:
+                self._index.cut(position)
+            for queue in self._queues.all():
+                self._queues.truncate(queue, self._queues.end_by(queue, position))
+            self._deletions.end_at(position)
+            self._replica.cut(position)
+
     def reset_to(self, position: int) -> None:
         """Lets an empty log begin at `position`, where a segment of the master's begins. Raises StoreError."""
         self._log.begin_at(position)

@@ -36,6 +36,8 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.interval = interval
         self.now = 1_700_000_000_000
         self.model: dict[tuple[str, int], list[bytes]] = {}
+        #: Where each message of the model begins, and its queue, in the log's order.
+        self.places: list[tuple[int, tuple[str, int]]] = []
         self.store = self.open(self.root / "0")
         self.generation = 0
 
@@ -54,10 +56,12 @@ class StoreAgainstModel(RuleBasedStateMachine):
         bodies = self.model.setdefault((topic, queue), [])
         assert put.queue_offset == len(bodies)
         bodies.append(body)
+        self.places.append((put.position, (topic, queue)))
 
     @rule(topic=TOPICS, queue=QUEUES, bodies=st.lists(st.binary(max_size=100), min_size=1, max_size=6))
     def put_many(self, topic: str, queue: int, bodies: list[bytes]) -> None:
-        self.store.put_many([self.message(topic, queue, body) for body in bodies])
+        puts = self.store.put_many([self.message(topic, queue, body) for body in bodies])
+        self.places += [(put.position, (topic, queue)) for put in puts]
         self.model.setdefault((topic, queue), []).extend(bodies)
 
     def message(self, topic: str, queue: int, body: bytes) -> Outgoing:
@@ -75,7 +79,20 @@ class StoreAgainstModel(RuleBasedStateMachine):
         self.store.flush()
         self.store.delete_topic(topic)
         self.model = {key: bodies for key, bodies in self.model.items() if key[0] != topic}
+        self.places = [place for place in self.places if place[1][0] != topic]
         self.store.flush()
+
+    @rule(keep=st.floats(0, 1))
+    def truncate(self, keep: float) -> None:
+        """As a slave does whose new master never had what it has."""
+        gone = self.places[int(keep * len(self.places)) :]
+        if not gone:
+            return
+        self.store.truncate(gone[0][0])
+        assert self.store.max_position == gone[0][0]
+        self.places = self.places[: -len(gone)]
+        for _, key in gone:
+            self.model[key].pop()
 
     @rule()
     def stop_and_start(self) -> None:

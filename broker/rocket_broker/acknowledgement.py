@@ -22,14 +22,50 @@ from rocket_broker.settings import BrokerRole, FlushDiskType
 from rocket_wire.codes import ResponseCode
 
 
-class Replicas(Protocol):
-    """The slaves, as the master sees them."""
+class Slaves(Protocol):
+    """The slaves, as a master with a fixed role sees them."""
 
     def in_reach(self, position: int) -> int:
         """How many slaves are connected and close enough behind `position`."""
 
     async def wait(self, position: int, count: int) -> None:
         """Returns when `count` slaves have the log up to `position`."""
+
+
+class Replicas(Protocol):
+    """Whether other members must have a message before it is acknowledged."""
+
+    @property
+    def is_needed(self) -> bool:
+        """Whether a message that is stored now waits for anybody."""
+
+    async def wait(self, position: int) -> ResponseCode:
+        """Returns when the log up to `position` is where it must be, or cannot be in time: the status to answer."""
+
+
+class EnoughSlaves:
+    """SYNC_MASTER of a fixed role: `inSyncReplicas` members have it, whichever they are."""
+
+    def __init__(self, config: LiveConfig, slaves: Slaves) -> None:
+        self._config = config
+        self._slaves = slaves
+
+    @property
+    def is_needed(self) -> bool:
+        settings = self._config.settings
+        return settings.in_sync_replicas > 1 and settings.broker_role is BrokerRole.SYNC_MASTER
+
+    async def wait(self, position: int) -> ResponseCode:
+        settings = self._config.settings
+        count = settings.in_sync_replicas - 1
+        if self._slaves.in_reach(position) < count:
+            return ResponseCode.SLAVE_NOT_AVAILABLE
+        try:
+            async with asyncio.timeout(settings.slave_timeout / 1000):
+                await self._slaves.wait(position, count)
+        except TimeoutError:
+            return ResponseCode.FLUSH_SLAVE_TIMEOUT
+        return ResponseCode.SUCCESS
 
 
 class Acknowledgement:
@@ -44,23 +80,20 @@ class Acknowledgement:
     @property
     def is_needed(self) -> bool:
         """Whether a stored message waits for anything; else it may be acknowledged now."""
-        to_disk, slaves = self._wanted()
-        return to_disk or slaves > 0 or self._topics.pending is not None
+        return self._is_for_disk or self._replicas.is_needed or self._topics.pending is not None
 
     def wait(self, position: int) -> Awaitable[ResponseCode]:
         """What the log up to `position` must wait for by the settings of this moment; gives the status to answer."""
-        to_disk, slaves = self._wanted()
+        to_disk, to_replicas = self._is_for_disk, self._replicas.is_needed
         topics = self._topics.pending
-        if to_disk and slaves <= 0 and topics is None:
+        if to_disk and not to_replicas and topics is None:
             return self._flush(position)
-        waiting = self._wait(position, to_disk, slaves)
+        waiting = self._wait(position, to_disk=to_disk, to_replicas=to_replicas)
         return waiting if topics is None else self._wait_with_topics(topics, waiting)
 
-    def _wanted(self) -> tuple[bool, int]:
-        """Whether the disk must have a message, and how many slaves."""
-        settings = self._config.settings
-        slaves = settings.in_sync_replicas - 1 if settings.broker_role is BrokerRole.SYNC_MASTER else 0
-        return settings.flush_disk_type is FlushDiskType.SYNC_FLUSH, slaves
+    @property
+    def _is_for_disk(self) -> bool:
+        return self._config.settings.flush_disk_type is FlushDiskType.SYNC_FLUSH
 
     async def _wait_with_topics(
         self, topics: asyncio.Future[None], waiting: Coroutine[None, None, ResponseCode]
@@ -69,23 +102,13 @@ class Acknowledgement:
         await asyncio.wait([topics])
         return status or (ResponseCode.SUCCESS if topics.exception() is None else ResponseCode.FLUSH_DISK_TIMEOUT)
 
-    async def _wait(self, position: int, to_disk: bool, slaves: int) -> ResponseCode:
-        replicated = asyncio.ensure_future(self._replicate(position, slaves)) if slaves > 0 else None
+    async def _wait(self, position: int, *, to_disk: bool, to_replicas: bool) -> ResponseCode:
+        replicated = asyncio.ensure_future(self._replicas.wait(position)) if to_replicas else None
         status = await self._flush(position) if to_disk else ResponseCode.SUCCESS
         if replicated is not None:
-            slave_status = await replicated
-            status = status or slave_status
+            replica_status = await replicated
+            status = status or replica_status
         return status
 
     def _flush(self, position: int) -> asyncio.Future[ResponseCode]:
         return self._durability.wait(position, self._config.settings.sync_flush_timeout / 1000)
-
-    async def _replicate(self, position: int, slaves: int) -> ResponseCode:
-        if self._replicas.in_reach(position) < slaves:
-            return ResponseCode.SLAVE_NOT_AVAILABLE
-        try:
-            async with asyncio.timeout(self._config.settings.slave_timeout / 1000):
-                await self._replicas.wait(position, slaves)
-        except TimeoutError:
-            return ResponseCode.FLUSH_SLAVE_TIMEOUT
-        return ResponseCode.SUCCESS

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import msgspec
 
 from rocket_broker import saved
-from rocket_broker.settings import FORBIDDEN_KEYS, LIVE_KEYS, BrokerSettings, complete
+from rocket_broker.settings import FORBIDDEN_KEYS, LIVE_KEYS, BrokerRole, BrokerSettings, complete
 from rocket_net import properties_file
 from rocket_net.properties_file import Configuration, Entry, Problem, SettingsError
 from rocket_wire.codes import ResponseCode
@@ -50,6 +50,14 @@ class LiveConfig:
         """Every key and its value, those without a meaning here included."""
         return properties_file.pairs(self._configuration)
 
+    def become(self, role: BrokerRole, broker_id: int) -> None:
+        """Another role from now on, since a lease says so. It stands in no file."""
+        self._take(self._configuration, role, broker_id)
+
+    def _take(self, configuration: Configuration[BrokerSettings], role: BrokerRole, broker_id: int) -> None:
+        self.settings = msgspec.structs.replace(configuration.settings, broker_role=role, broker_id=broker_id)
+        self._configuration = msgspec.structs.replace(configuration, settings=self.settings)
+
     def update(self, content: bytes) -> None:
         """Applies properties text and saves it. Raises RequestError; then nothing has changed."""
         try:
@@ -61,8 +69,7 @@ class LiveConfig:
         for warning in changed.warnings:
             log.warning("%s", warning)
         self._save({entry.key: entry.value for entry in entries})
-        self._configuration = changed
-        self.settings = changed.settings
+        self._take(changed, self.settings.broker_role, self.settings.broker_id)
         log.info("settings changed: %s", ", ".join(f"{entry.key}={entry.value}" for entry in entries))
         self.on_change({entry.key for entry in entries})
 

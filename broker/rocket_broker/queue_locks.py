@@ -29,6 +29,10 @@ class QueueLocks:
     def __init__(self) -> None:
         self._groups: dict[str, dict[Queue, _Lock]] = {}
 
+    def clear(self) -> None:
+        """Forgets every lock: another broker gives them out."""
+        self._groups.clear()
+
     def lock(self, group: str, client_id: str, queues: Iterable[Queue], now: float) -> list[Queue]:
         """Takes or renews what is free, expired or its own; returns what the client now holds of `queues`."""
         locks = self._groups.setdefault(group, {})

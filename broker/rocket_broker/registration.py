@@ -69,6 +69,11 @@ class Registration:
             if address not in self._links:
                 self._links[address] = _Link(self, address)
 
+    def role_changed(self) -> None:
+        """The broker has another id: every name server is told all at once, and forgets the address's old id by it."""
+        for link in self._links.values():
+            link.start_over()
+
     def topics_changed(self, configs: Iterable[TopicConfig]) -> None:
         """These topics are new or changed: name servers are told at once."""
         self._change += 1
@@ -179,6 +184,10 @@ class _Link:
     def connection_lost(self) -> None:
         """It has forgotten this broker: a name server drops a broker whose connection closes."""
         self.is_registered = False
+        self.start_over()
+
+    def start_over(self) -> None:
+        """The next registration, which is due now, is a whole one."""
         self._must_repeat = True
         self.wake.set()
 

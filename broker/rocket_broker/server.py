@@ -12,16 +12,18 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
 from rocket_broker import saved
-from rocket_broker.acknowledgement import Acknowledgement
+from rocket_broker.acknowledgement import Acknowledgement, EnoughSlaves
 from rocket_broker.arrivals import Arrivals
+from rocket_broker.background import Background
 from rocket_broker.clients import Clients
 from rocket_broker.config import LiveConfig
 from rocket_broker.delay import DelayOffsets, DelayService
 from rocket_broker.durability import Durability
+from rocket_broker.failover.driver import Duties
+from rocket_broker.failover.failover import Failover
 from rocket_broker.groups import ConsumerGroups
 from rocket_broker.metrics import registry
 from rocket_broker.offsets import ConsumerOffsets
@@ -36,8 +38,9 @@ from rocket_broker.replication.link import MasterLink
 from rocket_broker.replication.master import Master
 from rocket_broker.replication.metadata import Metadata, MetadataFollower
 from rocket_broker.replication.slave import Slave
+from rocket_broker.roles import FixedRole
 from rocket_broker.saved import Saver
-from rocket_broker.settings import delay_levels, delete_hours
+from rocket_broker.settings import MASTER_ID, BrokerRole, delay_levels, delete_hours
 from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
@@ -75,12 +78,17 @@ class BrokerServer:
         self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
         self._load_tables()
         self.link = MasterLink()
+        self.arrivals = Arrivals()
         self.durability = Durability(self.store.sync_log, self._fatal, self._flush)
+        self._background = Background(self._fatal)
+        #: What runs as long as the role stays what it is.
+        self._duties = Background(self._fatal)
+        self.failover = self._failover()
         self.master = Master(config, self.store)
+        self.slave = Slave(config, self.store, self.link, self._log_grew, self._fatal)
         self.registration = Registration(config, self.topics, self._master_found)
         self._cleaning = asyncio.Event()
         self.broker = self._broker(levels)
-        self.slave = Slave(config, self.store, self.link, self._log_grew, self._fatal)
         self.metadata = MetadataFollower(self.link, self._metadata())
         self.delay = DelayService(
             self.store,
@@ -93,7 +101,6 @@ class BrokerServer:
         )
         self.broker.delay_arrived = self.delay.arrived
         self._servers: list[Server] = []
-        self._tasks: list[asyncio.Task[None]] = []
         self.metrics = registry(self.broker, self.connections)
         self._loop_delay = LoopDelay(self.metrics)
         self._state = "starting"
@@ -112,27 +119,34 @@ class BrokerServer:
         self.topics.on_change = self._topics_changed
         self.groups.on_change = lambda: self._ignore(self.savers["groups"].save())
         self.config.on_change = self._settings_changed
-        if settings.is_master:
-            await self.master.start(settings.bind_address, settings.ha_listen_port)
         for name, saver in self.savers.items():
             if name != "delays" or settings.is_master:
                 saver.save()
         self._run_background()
         self.registration.start()
+        if self.failover is not None:
+            self._background.spawn("failover", self.failover.driver.run())
+        elif settings.is_master:
+            await self.master.start(settings.bind_address, settings.ha_listen_port)
+            self._duties.spawn("replication", self.master.run())
+            self._lead()
+        else:
+            self._follow(self.slave)
         self._state = "serving"
 
     async def stop(self) -> None:
         """Stops in order; loses nothing."""
         self._state = "stopping"
+        if self.failover is not None:
+            await self.failover.leave()
         await self.registration.stop()
-        self.broker.arrivals.close()
+        self.arrivals.close()
         for server in self._servers:
             await server.stop()
         await self.master.stop()
         await self.metadata.stop()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._duties.end()
+        await self._background.end()
         self._loop_delay.stop()
         try:
             self.store.close()
@@ -146,8 +160,50 @@ class BrokerServer:
         """Open connections of clients."""
         return sum(len(server.connections) for server in self._servers)
 
-    def _slaves(self) -> list[tuple[str, int]]:
-        return [(slave.peer, slave.acknowledged) for slave in self.master.slaves]
+    # -- the role ---------------------------------------------------------------------------------------------------
+
+    def _lead(self) -> None:
+        """Begins what only a master does beside requests."""
+        self._duties.spawn("delay", self.delay.run(self.config.settings.flush_delay_offset_interval / 1000))
+
+    def _follow(self, slave: Slave) -> None:
+        """Begins what only a slave does."""
+        self._duties.spawn("replication", slave.run())
+        self._duties.spawn("metadata", self.metadata.run())
+
+    def _failover(self) -> Failover | None:
+        if not self.config.settings.lease_store:
+            return None
+        return Failover(
+            self.config, self.store, self.link, self.arrivals, self._log_grew, self.durability.cut, self._fatal,
+            Duties(
+                become_master=self._become_master, become_slave=self._become_slave, follow=self._follow_again,
+                stop_following=self._duties.end,
+            ),
+        )  # fmt: skip
+
+    async def _become_master(self, epoch: int) -> None:
+        assert self.failover is not None
+        settings = self.config.settings
+        self.link.address = self.link.ha_address = ""
+        self.config.become(self.failover.master_role, MASTER_ID)
+        self.registration.role_changed()
+        self.topics.epoch = epoch
+        self.topics.renew()
+        await self.failover.leader.start(settings.bind_address, settings.ha_listen_port)
+        self._lead()
+
+    async def _become_slave(self) -> None:
+        assert self.failover is not None
+        await self._duties.end()
+        self.config.become(BrokerRole.SLAVE, self.failover.slave_id)
+        self.broker.locks.clear()
+        self.registration.role_changed()
+
+    async def _follow_again(self) -> None:
+        assert self.failover is not None
+        await self._duties.end()
+        self._follow(self.failover.follower)
 
     async def _listen(self, handlers: Any, port: int) -> None:
         settings = self.config.settings
@@ -163,7 +219,9 @@ class BrokerServer:
 
     def _broker(self, levels: tuple[int, ...]) -> Broker:
         store_host = host_bytes(self.config.settings.address)
-        acknowledgement = Acknowledgement(self.config, self.durability, self.master, self.savers["topics"])
+        failover = self.failover
+        replicas = failover.confirmation if failover is not None else EnoughSlaves(self.config, self.master)
+        acknowledgement = Acknowledgement(self.config, self.durability, replicas, self.savers["topics"])
         return Broker(
             config=self.config,
             store=self.store,
@@ -172,12 +230,13 @@ class BrokerServer:
             offsets=self.offsets,
             clients=Clients(),
             locks=QueueLocks(),
-            arrivals=Arrivals(),
+            arrivals=self.arrivals,
             acknowledgement=acknowledgement,
+            role=failover or FixedRole(self.config, self.arrivals),
             registration=self.registration,
             master=self.link,
-            slaves=self._slaves,
-            written=self.master.written,
+            slaves=(failover or self.master).positions,
+            written=(failover or self.master).written,
             clean=self._cleaning.set,
             statistics=Statistics(time.monotonic, now_ms()),
             topics_saver=self.savers["topics"],
@@ -227,39 +286,15 @@ class BrokerServer:
     # -- what runs beside requests ----------------------------------------------------------------------------------
 
     def _run_background(self) -> None:
-        settings = self.config.settings
-        self._spawn("flush", self.durability.flush_every(lambda: self.config.settings.flush_interval_commit_log / 1000))
-        self._every(
+        self._background.spawn(
+            "flush", self.durability.flush_every(lambda: self.config.settings.flush_interval_commit_log / 1000)
+        )
+        self._background.every(
             "consumer offsets", lambda: self.config.settings.flush_consumer_offset_interval / 1000, self._save_offsets
         )
-        self._every("samples", lambda: _SAMPLE_SECONDS, self.broker.statistics.sample)
-        self._every("expiry", lambda: _EXPIRY_SECONDS, self._expire_clients)
-        self._spawn("retention", self._retention())
-        if settings.is_master:
-            self._spawn("replication", self.master.run())
-            save_seconds = settings.flush_delay_offset_interval / 1000
-            self._spawn("delay", self.delay.run(save_seconds))
-        else:
-            self._spawn("replication", self.slave.run())
-            self._spawn("metadata", self.metadata.run())
-
-    def _spawn(self, name: str, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(coroutine, name=name)
-        task.add_done_callback(self._ended)
-        self._tasks.append(task)
-
-    def _every(self, name: str, seconds: Callable[[], float], act: Callable[[], None]) -> None:
-        async def run() -> None:
-            while True:
-                await asyncio.sleep(seconds())
-                act()
-
-        self._spawn(name, run())
-
-    def _ended(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.error("background work %r failed", task.get_name(), exc_info=error)
-            self._fatal(f"{task.get_name()} failed ({error}): stopping rather than going on half")
+        self._background.every("samples", lambda: _SAMPLE_SECONDS, self.broker.statistics.sample)
+        self._background.every("expiry", lambda: _EXPIRY_SECONDS, self._expire_clients)
+        self._background.spawn("retention", self._retention())
 
     def _save_offsets(self) -> None:
         if self.offsets.changed:
@@ -312,13 +347,15 @@ class BrokerServer:
             self.topics.renew()
 
     def _master_found(self, ha_address: str, address: str) -> None:
-        if not self.config.settings.is_master:
+        if self.failover is not None:
+            self.failover.driver.heard(ha_address, address)
+        elif not self.config.settings.is_master:
             self.link.address, self.link.ha_address = address, ha_address
 
     def _log_grew(self) -> None:
-        for topic, queue_id, offset, tags_code in self.store.take_arrivals():
-            self.topics.learn(topic, queue_id)
-            self.broker.arrivals.notify(topic, queue_id, offset, tags_code)
+        for arrival in self.store.take_arrivals():
+            self.topics.learn(arrival.topic, arrival.queue_id)
+            self.broker.role.arrived(*arrival)
 
     def ready(self) -> tuple[bool, str]:
         """Whether it serves, and in a sentence what it does or waits for."""

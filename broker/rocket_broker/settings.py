@@ -41,6 +41,9 @@ NoMultiDispatch = Annotated[Literal["false"], Meta(description="false: a message
 FilesOnly = Annotated[Literal["default"], Meta(description="default: messages are stored in files of their own")]
 
 
+LeasePlace = Annotated[str, Meta(pattern=r"^(file:/.+)?$", description="file:/FOLDER, or nothing: a fixed role")]
+
+
 class BrokerRole(StrEnum):
     """What a member does in its group. SYNC_MASTER may wait for slaves before it acknowledges (section 5.2)."""
 
@@ -126,6 +129,15 @@ class BrokerSettings(Settings, frozen=True):
     ha_housekeeping_interval: Positive = 20_000
     ha_transfer_batch_size: Positive = 32_768
     ha_max_gap_not_in_sync: Positive = 256 * 1024 * 1024
+    ha_max_time_slave_not_catchup: Positive = 15_000
+    min_in_sync_replicas: Positive = 1
+
+    #: Ours: who is the group's master says a lease, in `file:FOLDER`. Then brokerId is the member's number in its
+    #: group, and brokerRole what it is as the master.
+    lease_store: LeasePlace = ""
+    lease_duration: Positive = 15_000
+    lease_renew_deadline: Positive = 10_000
+    lease_retry_period: Positive = 2_000
 
     metrics_prom_exporter_port: Port = 5557
     metrics_prom_exporter_host: str = "0.0.0.0"
@@ -170,6 +182,9 @@ class BrokerSettings(Settings, frozen=True):
         return tuple(address.strip() for address in self.namesrv_addr.split(";") if address.strip())
 
 
+#: The brokerId of every master.
+MASTER_ID: Final = 0
+
 #: Keys that UPDATE_BROKER_CONFIG may change while the broker runs; the rest need a restart.
 LIVE_KEYS: Final = frozenset(
     {
@@ -193,7 +208,9 @@ def complete(settings: BrokerSettings, *, is_role_given: bool = False) -> Broker
     A master's id is 0 whatever the file says, as in Apache's; an id above 0 alone makes a slave. Raises ValueError.
     """
     role = settings.broker_role
-    if settings.broker_id > 0 and not is_role_given:
+    if settings.lease_store and role is BrokerRole.SLAVE:
+        raise ValueError("brokerRole=SLAVE with leaseStore: say what this member is as the master; the lease says when")
+    if settings.broker_id > 0 and not is_role_given and not settings.lease_store:
         role = BrokerRole.SLAVE
     if role is BrokerRole.SLAVE and settings.broker_id == 0:
         raise ValueError("brokerRole=SLAVE needs a brokerId above 0: 0 is the master")
@@ -201,7 +218,7 @@ def complete(settings: BrokerSettings, *, is_role_given: bool = False) -> Broker
     return msgspec.structs.replace(
         settings,
         broker_role=role,
-        broker_id=settings.broker_id if role is BrokerRole.SLAVE else 0,
+        broker_id=settings.broker_id if role is BrokerRole.SLAVE or settings.lease_store else 0,
         broker_ip1=ip1,
         broker_ip2=numeric_address(settings.broker_ip2) or ip1,
         ha_listen_port=settings.ha_listen_port or settings.listen_port + 1,

@@ -14,6 +14,7 @@ from rocket_broker.offsets import ConsumerOffsets
 from rocket_broker.queue_locks import QueueLocks
 from rocket_broker.registration import Registration
 from rocket_broker.replication.link import MasterLink
+from rocket_broker.roles import Role
 from rocket_broker.saved import Saver
 from rocket_broker.stamp import Stamp
 from rocket_broker.statistics import Statistics
@@ -36,6 +37,7 @@ class Broker:
     locks: QueueLocks
     arrivals: Arrivals
     acknowledgement: Acknowledgement
+    role: Role
     registration: Registration
     master: MasterLink
     statistics: Statistics

@@ -49,6 +49,8 @@ class Topics:
     def __init__(self, settings: Callable[[], BrokerSettings], levels: int, now_ms: Callable[[], int]) -> None:
         self.table: dict[str, TopicConfig] = {}
         self.version = DataVersion(timestamp=now_ms())
+        #: The epoch in which this broker is the master; 0 where roles are fixed.
+        self.epoch = 0
         self.system: set[str] = set()
         self.on_change: Callable[[list[TopicConfig]], None] = lambda changed: None
         self._settings = settings
@@ -110,7 +112,7 @@ class Topics:
         return gone
 
     def renew(self) -> None:
-        """A new version of the same table: what name servers are told of it changes with brokerPermission."""
+        """A new version of the same table: what name servers are told with it changes."""
         self._changed(list(self.table.values()))
 
     def is_system(self, topic: str) -> bool:
@@ -128,7 +130,7 @@ class Topics:
         self.version = saved.data_version
 
     def _changed(self, changed: list[TopicConfig]) -> None:
-        self.version = self.version.next_version(self._now_ms())
+        self.version = self.version.next_version(self._now_ms(), self.epoch)
         self.on_change(changed)
 
     def _add_built_in(self, levels: int) -> None:

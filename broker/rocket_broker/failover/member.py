@@ -47,11 +47,16 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
-    """What the lease store records of a group. `change` differs from one write to the next."""
+    """What the lease store records of a group. `change` differs from one write to the next.
+
+    The addresses, `host:port`, are the holder's, for those who follow it: its log, and its tables.
+    """
 
     holder: str = NOBODY
     epoch: int = 0
     sync_set: frozenset[str] = frozenset()
+    ha_address: str = ""
+    address: str = ""
     change: str = ""
 
 
@@ -93,7 +98,8 @@ class Member:
 
     def candidate(self) -> Lease:
         """What to record in order to take over."""
-        return Lease(holder=self.name, epoch=self._lease.epoch + 1, sync_set=frozenset((self.name,)))
+        epoch = max(self._lease.epoch, self.epoch) + 1  # a lease that was lost counts from 0; the log knows better
+        return Lease(holder=self.name, epoch=epoch, sync_set=frozenset((self.name,)))
 
     # -- rules of those who follow ----------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@ from rocket_wire.command import Command
 
 def lock_batch_mq(broker: Broker, request: Command, _: Connection) -> Answer:
     """Locks what is free; the answer lists only what the client now holds."""
+    broker.role.check_serve()
     body = LockBatchRequestBody.decode(request.body)
     asked = {Queue(queue.topic, queue.queue_id): queue for queue in body.mq_set}
     granted = broker.locks.lock(body.consumer_group, body.client_id, asked, broker.now())

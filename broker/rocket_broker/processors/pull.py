@@ -54,6 +54,7 @@ class _Pull:
 
 def pull_message(broker: Broker, header: PullMessage, request: Command, connection: Connection) -> Answer:
     """Records from `queue_offset` on, or where to go on; held while there are none and the client may wait."""
+    broker.role.check_serve()
     pull = _checked(broker, header, request)
     if header.sys_flag & flags.COMMIT_OFFSET and broker.config.settings.is_master and header.commit_offset >= 0:
         broker.offsets.commit(header.consumer_group, header.topic, header.queue_id, header.commit_offset)

@@ -212,7 +212,7 @@ def append_all(broker: Broker, messages: list[Outgoing]) -> list[Put]:
 
 
 def _appended(broker: Broker, message: Outgoing, put: Put) -> None:
-    broker.arrivals.notify(message.topic, message.queue_id, put.queue_offset, put.tags_code)
+    broker.role.arrived(message.topic, message.queue_id, put.queue_offset, put.tags_code, put.end)
     broker.statistics.stored(message.topic, put.size)
     if message.topic == SCHEDULE_TOPIC:
         broker.delay_arrived(message.queue_id + 1)
@@ -220,8 +220,7 @@ def _appended(broker: Broker, message: Outgoing, put: Put) -> None:
 
 def _writable_topic(broker: Broker, header: SendMessage, connection: Connection) -> TopicConfig:
     settings = broker.config.settings
-    if not settings.is_master:
-        raise RequestError(ResponseCode.SYSTEM_BUSY, "[REJECTREQUEST] this broker is a slave: send to its master")
+    broker.role.check_write()
     if header.topic in NOT_SENDABLE:
         raise RequestError(ResponseCode.NO_PERMISSION, f"sending message to topic[{header.topic}] is forbidden")
     config = broker.topics.table.get(header.topic)

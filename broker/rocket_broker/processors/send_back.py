@@ -28,6 +28,7 @@ def consumer_send_msg_back(
     settings = broker.config.settings
     if not settings.is_master:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"no master available along with {settings.broker_ip1}")
+    broker.role.check_write()
     group = broker.groups.require(header.group)
     if not settings.broker_permission & PERM_WRITE:
         remark = f"the broker[{settings.broker_ip1}] sending message is forbidden"

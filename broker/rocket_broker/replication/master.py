@@ -73,6 +73,10 @@ class Master:
     def went(self, connection: LogConnection) -> None:
         self.slaves.discard(connection)
 
+    def positions(self) -> list[tuple[str, int]]:
+        """Each slave's address and how far it has the log."""
+        return [(slave.peer, slave.acknowledged) for slave in self.slaves]
+
     def in_reach(self, position: int) -> int:
         """How many slaves are connected and at most `haMaxGapNotInSync` behind `position`."""
         gap = self.config.settings.ha_max_gap_not_in_sync

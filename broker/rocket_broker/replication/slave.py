@@ -14,7 +14,7 @@ from typing import Final
 
 from rocket_broker.config import LiveConfig
 from rocket_broker.replication.link import MasterLink
-from rocket_broker.replication.protocol import REPORT, Transfer, TransferReader
+from rocket_broker.replication.protocol import REPORT, TransferReader
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import MessageStore
 from rocket_net.client import split_address
@@ -42,10 +42,11 @@ class Slave:
     ) -> None:
         """`arrived` is called when the log grew; `fatal` ends the process with one line."""
         self._config = config
-        self._store = store
+        self.store = store
         self._link = link
         self._arrived = arrived
         self._fatal = fatal
+        self._transfers = TransferReader()
 
     async def run(self) -> None:
         """Follows, reconnects, never returns."""
@@ -71,16 +72,14 @@ class Slave:
         async with asyncio.timeout(_CONNECT_SECONDS):
             reader, writer = await asyncio.open_connection(host, port)
         try:
-            log.info("following master %s from position %d", address, self._store.max_position)
-            writer.write(REPORT.pack(self._store.max_position))
+            log.info("following master %s from position %d", address, self.store.max_position)
+            writer.write(self.greeting())
             await self._take(reader, writer)
         finally:
             writer.close()
 
     async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        transfers = TransferReader()
-        settings = self._config.settings
-        silence = settings.ha_housekeeping_interval / 1000
+        silence = self._config.settings.ha_housekeeping_interval / 1000
         while True:
             try:
                 async with asyncio.timeout(silence):
@@ -89,24 +88,36 @@ class Slave:
                 raise EOFError(f"the master was silent for {silence:g} s") from None
             if not received:
                 raise EOFError("the master closed the connection")
+            answer = self.received(received)
             self._link.is_connected = True
-            for transfer in transfers.feed(received):
-                self._append(transfer)
-            writer.write(REPORT.pack(self._store.max_position))
+            writer.write(answer)
             await writer.drain()
             self._arrived()
 
-    def _append(self, transfer: Transfer) -> None:
-        own = self._store.max_position
-        if transfer.content and own == 0 and transfer.position > 0:
-            self._store.reset_to(transfer.position)
-            own = transfer.position
-        if transfer.content and transfer.position != own:
-            raise ProtocolError(f"the master sends position {transfer.position}, this slave's log ends at {own}")
-        if not transfer.content:
+    # -- the stream's -------------------------------------------------------------------------------------------------
+
+    def greeting(self) -> bytes:
+        """What the slave says first, on a new connection."""
+        self._transfers = TransferReader()
+        return REPORT.pack(self.store.max_position)
+
+    def received(self, data: bytes) -> bytes:
+        """Takes what the master sends; returns what to answer. Raises ProtocolError and StoreError."""
+        for transfer in self._transfers.feed(data):
+            self.append(transfer.position, transfer.content)
+        return REPORT.pack(self.store.max_position)
+
+    def append(self, position: int, content: bytes) -> None:
+        """A stretch of the master's log, none in a heartbeat. Raises ProtocolError and StoreError."""
+        if not content:
             return
+        if self.store.max_position == 0 and position > 0:
+            self.store.reset_to(position)
+        own = self.store.max_position
+        if position != own:
+            raise ProtocolError(f"the master sends position {position}, this slave's log ends at {own}")
         try:
-            self._store.append_replica(transfer.position, transfer.content)
+            self.store.append_replica(position, content)
         except OSError as error:
             self._fatal(f"the store cannot be synced to disk ({error}): stopping, so that nothing more is reported")
             raise

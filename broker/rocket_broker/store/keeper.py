@@ -55,7 +55,8 @@ class Keeper:
         self._log.reserve_ahead()
         with self._saving:
             if cuts != self._cuts:  # the mark may be of what is gone
-                return self.hasten()
+                self.hasten()
+                return
             is_late = flushed - (self.state.position or 0) >= _CHECKPOINT_BYTES
             if is_hasty or is_late or now_ms - self._last_checkpoint >= interval:
                 self._last_checkpoint = now_ms

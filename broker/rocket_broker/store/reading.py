@@ -56,11 +56,11 @@ class Wish:
         self.tags = tags
 
 
-def outside(queue: ConsumeQueue | None, offset: int) -> Got | None:
-    """The answer to a read that has nothing to read; None where there is something."""
+def outside(queue: ConsumeQueue | None, offset: int, high: int) -> Got | None:
+    """The answer to a read that has nothing to read; None where there is something. The queue ends at `high`."""
     if queue is None:
         return Got(GetStatus.NO_MATCHED_LOGIC_QUEUE, 0, 0, 0)
-    low, high = queue.min_offset, queue.max_offset
+    low = queue.min_offset
     if low <= offset < high:
         return None
     if high == 0:
@@ -81,10 +81,11 @@ class Reader:
         self._logger = logger
         self._unwanted = memoryview(bytearray(_NEAR_BYTES))
 
-    def get(self, queue: ConsumeQueue, offset: int, wish: Wish, *, may_block: bool) -> Got:
-        """Records from `offset` on, which the queue must have. Raises WouldBlock and StoreError."""
-        low, high = queue.min_offset, queue.max_offset
+    def get(self, queue: ConsumeQueue, offset: int, high: int, wish: Wish, *, may_block: bool) -> Got:
+        """Records from `offset`, which the queue must have, up to `high` at most. Raises WouldBlock and StoreError."""
+        low = queue.min_offset
         count = wish.max_messages if wish.tags is None else max(_MAX_ENTRIES, wish.max_messages)
+        count = min(count, high - offset)
         entries = self.entries(queue, offset, count, may_block=may_block)
         if not entries:
             return Got(GetStatus.OFFSET_FOUND_NULL, self._queues.next_file_offset(offset), low, high)

@@ -11,12 +11,13 @@ Threads: one thread calls what changes the store (put, append_replica, delete_to
 from __future__ import annotations
 
 import logging
+import sys
 from collections.abc import Callable, Container, Sequence
 from itertools import islice
 
 from rocket_broker.store.append import Appender
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueues
+from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import Dispatcher
@@ -56,6 +57,8 @@ class MessageStore:
         self._deletions = Deletions(settings.root, log)
         self._keeper = Keeper(settings.root / "checkpoint", self._log, self._dispatcher, log)
         self.cleaner = Cleaner(settings.retention, self._log, self._reader, self._checkpoint, log)
+        #: Up to where readers see the log, bytes. Where a sync set decides, what it does not have yet is not seen.
+        self.readable_end = sys.maxsize
         self._trimmed = 0
         self._lock: DirectoryLock | None = None
 
@@ -152,18 +155,29 @@ class MessageStore:
         again with may_block=True, in a thread. Raises StoreError when the disk fails.
         """
         queue = self._queues.get(topic, queue_id)
-        got = outside(queue, offset)
+        high = 0 if queue is None else self._readable(queue)
+        got = outside(queue, offset, high)
         if got is not None or queue is None:
             return got
         try:
-            return self._reader.get(queue, offset, Wish(max_messages, max_bytes, tags), may_block=may_block)
+            wish = Wish(max_messages, max_bytes, tags)
+            return self._reader.get(queue, offset, high, wish, may_block=may_block)
         except WouldBlock:
             return None
 
     def max_offset(self, topic: str, queue_id: int) -> int:
-        """The offset that the queue's next message gets; 0 for a queue that never had one."""
+        """The offset that the next message gets of those that readers see; 0 for a queue that never had one."""
         queue = self._queues.get(topic, queue_id)
-        return 0 if queue is None else queue.max_offset
+        return 0 if queue is None else self._readable(queue)
+
+    def _readable(self, queue: ConsumeQueue) -> int:
+        """Where the queue ends for readers. Raises StoreError."""
+        if self._log.end <= self.readable_end:
+            return queue.max_offset
+        try:
+            return self._queues.end_by(queue, self.readable_end)
+        except OSError as error:
+            raise refused(f"cannot read queue {queue.topic}/{queue.queue_id}", error) from error
 
     def min_offset(self, topic: str, queue_id: int) -> int:
         """The queue's first offset that can still be read; 0 for a queue that never had one."""

@@ -73,9 +73,10 @@ class Got(msgspec.Struct, frozen=True, gc=False):
 
 
 class Arrival(NamedTuple):
-    """A message that came by replication and is now readable."""
+    """A message that came by replication; `end` is the position behind it."""
 
     topic: str
     queue_id: int
     queue_offset: int
     tags_code: int
+    end: int

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from rocket_broker.acknowledgement import Acknowledgement
+from rocket_broker.acknowledgement import Acknowledgement, EnoughSlaves
 from rocket_broker.config import LiveConfig
 from rocket_broker.durability import Durability
 from rocket_broker.saved import Saver
@@ -72,7 +72,7 @@ async def make(slaves: Slaves, disk: asyncio.Event, topics: Saver) -> Make:
 
     def make(**settings: object) -> Acknowledgement:
         config = LiveConfig(Configuration(BrokerSettings(**settings), {}), None)  # type: ignore[arg-type] # by name
-        return Acknowledgement(config, Durability(sync, pytest.fail), slaves, topics)
+        return Acknowledgement(config, Durability(sync, pytest.fail), EnoughSlaves(config, slaves), topics)
 
     return make
 
@@ -182,7 +182,7 @@ async def test_a_topic_that_cannot_be_saved_is_status_10(make: Make, topics: Sav
 
 async def test_a_live_change_holds_for_the_next_message(slaves: Slaves, topics: Saver) -> None:
     config = LiveConfig(Configuration(BrokerSettings(**TWO_COPIES), {}), None)  # type: ignore[arg-type] # by name
-    acknowledgement = Acknowledgement(config, Durability(lambda: 0, pytest.fail), slaves, topics)
+    acknowledgement = Acknowledgement(config, Durability(lambda: 0, pytest.fail), EnoughSlaves(config, slaves), topics)
     assert await status(acknowledgement) == ResponseCode.SLAVE_NOT_AVAILABLE
     config.update(b"inSyncReplicas=1")
     assert not acknowledgement.is_needed

@@ -1,0 +1,235 @@
+"""Keeps a member in its role: renews or watches the lease, takes over, steps down (design section 6).
+
+What may be done says `member.py`; this file asks it, does it, and tells it what came of it. One turn every retry
+period, and at once when something happened. A lease store that does not answer stops nothing by itself: the master goes
+on by its followers' promises, and they go on following.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from rocket_broker.config import LiveConfig
+from rocket_broker.failover.confirmation import Confirmation
+from rocket_broker.failover.epochs import Epochs
+from rocket_broker.failover.leader import Leader
+from rocket_broker.failover.lease import LeaseStore, LeaseUnavailable
+from rocket_broker.failover.member import NOBODY, Lease, Member
+from rocket_broker.replication.link import MasterLink
+from rocket_broker.store.errors import StoreError
+from rocket_broker.store.store import MessageStore
+
+log = logging.getLogger("rocket.failover")
+
+
+@dataclass(slots=True, kw_only=True)
+class Duties:
+    """What the broker does when its role changes. `become_slave` returns when it does nothing of a master any more."""
+
+    become_master: Callable[[int], Awaitable[None]]
+    become_slave: Callable[[], Awaitable[None]]
+    follow: Callable[[], Awaitable[None]]
+    stop_following: Callable[[], Awaitable[None]]
+
+
+class Driver:
+    """Drives one member."""
+
+    def __init__(
+        self, config: LiveConfig, lease_store: LeaseStore, member: Member, store: MessageStore, epochs: Epochs,
+        leader: Leader, confirmation: Confirmation, link: MasterLink, duties: Duties,
+    ) -> None:  # fmt: skip
+        self.member = member
+        self._config = config
+        self._lease_store = lease_store
+        self._store = store
+        self._epochs = epochs
+        self._leader = leader
+        self._confirmation = confirmation
+        self._link = link
+        self._duties = duties
+        self._last = Lease()
+        self._wake = asyncio.Event()
+        self._is_failing = False
+        self._followed = ""
+        self.is_leaving = False
+
+    def heard(self, ha_address: str, address: str) -> None:
+        """What a name server says of the master: followed only while the lease cannot be read and was never read."""
+        if not self._followed and self._is_failing and ha_address != self._config.settings.ha_address:
+            self._link.address, self._link.ha_address = address, ha_address
+
+    def wake(self) -> None:
+        """Something happened that may need another sync set: do not wait for the next turn."""
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Never returns."""
+        while True:
+            self._wake.clear()
+            await self.turn()
+            try:
+                async with asyncio.timeout(self._config.settings.lease_retry_period / 1000):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def turn(self) -> None:
+        """One look at the lease, and what follows from it."""
+        try:
+            if self.member.is_master:
+                await self._lead()
+            else:
+                await self._watch()
+        except LeaseUnavailable as error:
+            if not self._is_failing:
+                log.warning(
+                    "the lease at %s does not answer (%s): %s goes on as it is, as long as it may; trying on",
+                    self._config.settings.lease_store, error, self.member.name,
+                )  # fmt: skip
+            self._is_failing = True
+            if not self._followed and self._link.ha_address and not self.member.is_master:
+                self._followed = self._link.ha_address
+                await self._duties.follow()
+        else:
+            if self._is_failing:
+                log.info("the lease answers again")
+            self._is_failing = False
+
+    # -- the master -------------------------------------------------------------------------------------------------
+
+    async def _lead(self) -> None:
+        self._leader.ask()
+        self._confirmation.advance()
+        member, now = self.member, _now()
+        wanted = self._leader.wanted_set(now) if member.pending is None else member.pending
+        if member.pending is None and wanted != member.sync_set:
+            log.info("sync set: from %s to %s", _names(member.sync_set), _names(wanted))
+            member.changes(wanted)
+        written = await self._lease_store.write(self._lease(wanted), self._last)
+        if written is None:
+            await self._was_changed()
+            return
+        self._last = written
+        member.wrote(written, now)
+        self._confirmation.advance()
+
+    async def _was_changed(self) -> None:
+        """Somebody else wrote the lease, or an earlier write of this master's landed late."""
+        lease = await self._lease_store.read()
+        if lease.holder == self.member.name and lease.epoch == self.member.epoch:
+            self._last = lease
+            self.wake()
+        else:
+            await self.step_down(f"{lease.holder or 'nobody'} holds the lease since epoch {lease.epoch}")
+
+    def _lease(self, sync_set: frozenset[str]) -> Lease:
+        settings = self._config.settings
+        return Lease(
+            holder=self.member.name, epoch=self.member.epoch, sync_set=sync_set, ha_address=settings.ha_address,
+            address=settings.address,
+        )  # fmt: skip
+
+    async def step_down(self, why: str) -> None:
+        """No master from here on."""
+        log.warning("%s steps down: %s", self.member.name, why)
+        self.member.steps_down()
+        self._confirmation.give_up()
+        await self._leader.stop()
+        await self._duties.become_slave()
+        self._followed = ""
+
+    # -- those who follow -------------------------------------------------------------------------------------------
+
+    async def _watch(self) -> None:
+        asked = _now()
+        lease = await self._lease_store.read()
+        self._last = lease
+        self.member.saw(lease, asked)
+        if not self.is_leaving and (self.member.may_take_over(_now()) or self._may_begin(lease)):
+            await self._take_over(lease)
+        elif lease.holder not in (NOBODY, self.member.name):
+            await self._follow(lease)
+
+    async def _follow(self, lease: Lease) -> None:
+        if self._followed == f"{lease.holder} {lease.epoch}":
+            return
+        self._followed = f"{lease.holder} {lease.epoch}"
+        self._link.address, self._link.ha_address = lease.address, lease.ha_address
+        await self._duties.follow()
+
+    def _may_begin(self, lease: Lease) -> bool:
+        """The first master of a group that never had a lease: its member with number 0."""
+        never = lease.epoch == 0 and not lease.sync_set
+        return never and self.member.name.endswith("-0") and self._epochs.newest == 0
+
+    async def _take_over(self, lease: Lease) -> None:
+        await self._duties.stop_following()
+        self._followed = ""
+        try:
+            self._store.drop_partial()
+        except StoreError as error:
+            log.error("%s does not take over: %s", self.member.name, error)
+            await self._duties.follow()
+            return
+        asked = _now()
+        settings = self._config.settings
+        candidate = msgspec.structs.replace(
+            self.member.candidate(), ha_address=settings.ha_address, address=settings.address
+        )
+        written = await self._lease_store.write(candidate, lease)
+        if written is None:
+            self.wake()
+            return
+        position = self._store.max_position
+        log.warning(
+            "%s is the master of epoch %d from position %d (before: %s)",
+            self.member.name, written.epoch, position, lease.holder or "nobody",
+        )  # fmt: skip
+        self._last = written
+        self._epochs.begin(written.epoch, position)
+        self.member.took_over(written, asked)
+        self._confirmation.advance()
+        await self._duties.become_master(written.epoch)
+
+    # -- leaving ----------------------------------------------------------------------------------------------------
+
+    async def leave(self, seconds: float) -> None:
+        """Before the process ends: a master lets the others have everything, then releases the lease."""
+        self.is_leaving = True
+        if not self.member.is_master:
+            return
+        await self._equal(seconds)
+        sync_set, epoch = self.member.sync_set, self.member.epoch
+        is_known = self.member.pending is None
+        await self.step_down("it stops")
+        if not is_known:
+            return  # nobody knows which sync set holds: the lease runs out
+        try:
+            await self._lease_store.write(Lease(epoch=epoch, sync_set=sync_set), self._last)
+        except LeaseUnavailable as error:
+            log.warning("the lease is not released, it runs out: %s", error)
+
+    async def _equal(self, seconds: float) -> None:
+        """Waits until a follower of the sync set has the whole log, where there is one."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + seconds
+        others = self.member.sync_set - {self.member.name}
+        while others and loop.time() < deadline:
+            end = self._store.max_position
+            if any(f.acknowledged >= end for name, f in self._leader.followers.items() if name in others):
+                return
+            await asyncio.sleep(0.01)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def _names(members: frozenset[str]) -> str:
+    return ", ".join(sorted(members)) or "nobody"

@@ -55,6 +55,8 @@ class Driver:
         self._duties = duties
         self._last = Lease()
         self._wake = asyncio.Event()
+        #: One turn, or the leaving, at a time.
+        self._turns = asyncio.Lock()
         self._is_failing = False
         self._followed = ""
         self.is_leaving = False
@@ -81,6 +83,10 @@ class Driver:
 
     async def turn(self) -> None:
         """One look at the lease, and what follows from it."""
+        async with self._turns:
+            await self._turn()
+
+    async def _turn(self) -> None:
         try:
             if self.member.is_master:
                 await self._lead()
@@ -138,8 +144,14 @@ class Driver:
     async def step_down(self, why: str) -> None:
         """No master from here on."""
         log.warning("%s steps down: %s", self.member.name, why)
+        self._stop_acting()
+        await self._become_slave()
+
+    def _stop_acting(self) -> None:
         self.member.steps_down()
         self._confirmation.give_up()
+
+    async def _become_slave(self) -> None:
         await self._leader.stop()
         await self._duties.become_slave()
         self._followed = ""
@@ -202,18 +214,23 @@ class Driver:
     async def leave(self, seconds: float) -> None:
         """Before the process ends: a master lets the others have everything, then releases the lease."""
         self.is_leaving = True
-        if not self.member.is_master:
-            return
-        await self._equal(seconds)
+        async with self._turns:
+            if self.member.is_master:
+                await self._equal(seconds)
+                await self._release("it stops")
+
+    async def _release(self, why: str) -> None:
+        """Gives the lease back, so that nobody has to wait until it runs out. Whoever follows hears of it at once."""
         sync_set, epoch = self.member.sync_set, self.member.epoch
-        is_known = self.member.pending is None
-        await self.step_down("it stops")
-        if not is_known:
-            return  # nobody knows which sync set holds: the lease runs out
+        is_known = self.member.pending is None  # else nobody knows which sync set holds: the lease runs out
+        log.warning("%s gives the lease back: %s", self.member.name, why)
+        self._stop_acting()
         try:
-            await self._lease_store.write(Lease(epoch=epoch, sync_set=sync_set), self._last)
+            if is_known and await self._lease_store.write(Lease(epoch=epoch, sync_set=sync_set), self._last) is None:
+                log.warning("the lease is not released: somebody else changed it")
         except LeaseUnavailable as error:
             log.warning("the lease is not released, it runs out: %s", error)
+        await self._become_slave()
 
     async def _equal(self, seconds: float) -> None:
         """Waits until a follower of the sync set has the whole log, where there is one."""

@@ -50,7 +50,7 @@ class Failover:
         self.leader = Leader(config, store, self.epochs, self.member, self._progress)
         self.follower = Follower(
             config, store, link, log_grew, fatal, self.member, self.epochs, self.slave_id,
-            self._was_cut, self.confirmation.show,
+            self._was_cut, self.confirmation.show, lambda: self.driver.wake(),
         )  # fmt: skip
         self.driver = Driver(
             config, lease_store(settings), self.member, store, self.epochs, self.leader, self.confirmation, link,

@@ -22,13 +22,14 @@ log = logging.getLogger("rocket.replication")
 class Follower(Slave):
     """Follows whichever master `link` names, as the member `broker_id`.
 
-    `cut` is called with the position when the log was cut, `confirmed` with what the master says of its sync set.
+    `cut` is called with the position when the log was cut, `confirmed` with what the master says of its sync set,
+    `lost` when the connection to the master ended.
     """
 
     def __init__(
         self, config: LiveConfig, store: MessageStore, link: MasterLink, arrived: Callable[[], None],
         fatal: Callable[[str], None], member: Member, epochs: Epochs, broker_id: int,
-        cut: Callable[[int], None], confirmed: Callable[[int], None],
+        cut: Callable[[int], None], confirmed: Callable[[int], None], lost: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(config, store, link, arrived, fatal)
         self._member = member
@@ -36,8 +37,12 @@ class Follower(Slave):
         self._broker_id = broker_id
         self._cut = cut
         self._confirmed = confirmed
+        self._lost = lost
         self._frames = MasterReader()
         self._epoch: int | None = None
+
+    def lost(self) -> None:
+        self._lost()
 
     def greeting(self) -> bytes:
         self._frames = MasterReader()

@@ -132,8 +132,12 @@ class Leader:
         if follower is None:
             return now - self.gone.setdefault(name, now) < settings.lease_retry_period / 1000
         behind = self.store.max_position - follower.acknowledged
-        late = now - follower.caught_up_at
-        return behind <= settings.ha_max_gap_not_in_sync and late <= settings.ha_max_time_slave_not_catchup / 1000
+        late, silent = now - follower.caught_up_at, now - follower.heard_at
+        return (
+            behind <= settings.ha_max_gap_not_in_sync
+            and late <= settings.ha_max_time_slave_not_catchup / 1000
+            and silent <= settings.lease_renew_deadline / 1000
+        )
 
     def wanted_set(self, now: float) -> frozenset[str]:
         """Who should be in the sync set: those who keep up, and those who have caught up."""

@@ -32,7 +32,7 @@ class Sender(Protocol):
 
 
 class LogConnection(asyncio.Protocol):
-    """One follower: what was sent to it and what it has; -1 before it said where to begin."""
+    """One follower: what was sent to it and what it has, -1 before it said where to begin; when it last spoke."""
 
     def __init__(self, sender: Sender) -> None:
         self.peer = "?"
@@ -41,7 +41,7 @@ class LogConnection(asyncio.Protocol):
         self.sender = sender
         self._transport: asyncio.Transport | None = None
         self._paused = False
-        self._heard = 0.0
+        self.heard_at = 0.0
         self._reading: asyncio.Task[None] | None = None
 
     # -- the stream's ---------------------------------------------------------------------------------------------
@@ -67,11 +67,11 @@ class LogConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
         self.peer = address_text(transport.get_extra_info("peername"))
-        self._heard = asyncio.get_running_loop().time()
+        self.heard_at = asyncio.get_running_loop().time()
         self.sender.came(self)
 
     def data_received(self, data: bytes) -> None:
-        self._heard = asyncio.get_running_loop().time()
+        self.heard_at = asyncio.get_running_loop().time()
         try:
             self.received(data)
         except ProtocolError as error:
@@ -111,7 +111,7 @@ class LogConnection(asyncio.Protocol):
 
     def heartbeat(self, silence: float) -> None:
         """Tells the slave that we are there; closes it when it was silent for so many seconds."""
-        if asyncio.get_running_loop().time() - self._heard > silence:
+        if asyncio.get_running_loop().time() - self.heard_at > silence:
             log.warning("slave %s was silent for %g s: closing", self.peer, silence)
             self.abort()
         elif self.is_following and self._transport is not None and not self._paused:

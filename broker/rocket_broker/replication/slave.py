@@ -63,7 +63,8 @@ class Slave:
                         reported = str(error)
                 if self._link.is_connected:
                     pause, reported = _FIRST_PAUSE, ""
-                self._link.is_connected = False
+                    self._link.is_connected = False
+                    self.lost()
             await asyncio.sleep(pause)
             pause = min(pause * 2, _LAST_PAUSE) if address else _FIRST_PAUSE
 
@@ -95,6 +96,9 @@ class Slave:
             self._arrived()
 
     # -- the stream's -------------------------------------------------------------------------------------------------
+
+    def lost(self) -> None:
+        """The connection to the master ended."""
 
     def greeting(self) -> bytes:
         """What the slave says first, on a new connection."""

@@ -48,6 +48,13 @@ OWN = {
     "storePathCommitLog": "The commit log's folder; empty is commitlog in the store's.",
     "flushDiskType": "ASYNC_FLUSH, or SYNC_FLUSH: a send is answered when it is on the disk.",
     "inSyncReplicas": "With SYNC_MASTER: how many members have a message before it is answered, the master included.",
+    "minInSyncReplicas": "With leaseStore: sends are refused while fewer members, the master included, are in sync.",
+    "haMaxTimeSlaveNotCatchup": "With leaseStore: milliseconds for which a slave may be behind and counts as in sync.",
+    "leaseStore": "file:/FOLDER has the lease that says who is the group's master; empty: brokerRole says it for good. "
+    "With it brokerId is the member's number in its group, and brokerRole what it is as the master.",
+    "leaseDuration": "Milliseconds for which others leave an unrenewed lease to its holder.",
+    "leaseRenewDeadline": "Milliseconds for which a master acts without renewing its lease, or promises of its slaves.",
+    "leaseRetryPeriod": "Milliseconds between two renewals, and two looks at the lease.",
     "metricsPromExporterPort": "The port for metrics and health; a default one that is in use gives way to a free one.",
     "metricsPromExporterHost": "The address for them.",
     "kvConfigPath": "The file of the key-value configuration; empty is in ~/namesrv.",

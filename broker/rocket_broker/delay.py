@@ -171,10 +171,16 @@ class DelayService:
         except ProtocolError as error:
             log.error("delayed message at %d cannot be read (%s): skipped", position, error)
             return
+        if not self._store.fits(message):  # sends of such are refused, but a store of Apache's may have it
+            log.error(
+                "delayed message at %d is too large for a segment under its own topic %s: skipped; a larger "
+                "mappedFileSizeCommitLog needs a new store", position, message.topic,
+            )  # fmt: skip
+            return
         self._deliver(message)
 
 
-def restored(message: record.Message) -> Outgoing:
+def restored(message: record.Message | Outgoing) -> Outgoing:
     """The message for the topic where it belongs. Raises ProtocolError when it does not say which that is.
 
     Its properties stay as they are, DELAY and the real topic among them: so does Apache's broker store it.

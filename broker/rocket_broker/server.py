@@ -281,6 +281,7 @@ class BrokerServer:
             delay_offsets=self.delay_offsets,
             savers=self.savers,
             topics_changed=lambda: self.registration.topics_changed(self.topics.table.values()),
+            store=self.store,
         )
 
     # -- what runs beside requests ----------------------------------------------------------------------------------

@@ -71,6 +71,7 @@ class Connection(asyncio.Protocol):
         self._room = asyncio.Event()
         self._room.set()
         self._held: Iterator[Command] | None = None
+        self._later: list[Command] = []
         self._corked = False
         self._flush_due = False
         self._pending: dict[int, asyncio.Future[Command]] = {}
@@ -106,6 +107,7 @@ class Connection(asyncio.Protocol):
         self._transport = None
         self._out.clear()
         self._held = None
+        self._later.clear()
         self._full = False
         self._room.set()
         for future in self._pending.values():
@@ -127,10 +129,27 @@ class Connection(asyncio.Protocol):
         self._full = False
         self._room.set()
         if self._held is not None:
-            held, self._held = self._held, None
+            held, self._held = chain(self._later, self._held), None
+            self._later = []
             self._consume(held)
         if self._transport is not None and not self._full:
             self._transport.resume_reading()
+
+    def limit_unread(self, size: int) -> None:
+        """From so many bytes of unread answers on the peer is not read from."""
+        if self._transport is not None:
+            self._transport.set_write_buffer_limits(high=size)
+
+    @property
+    def is_full(self) -> bool:
+        """Whether the peer leaves too many answers unread."""
+        return self._full and not self.dialled
+
+    def hold(self, request: Command) -> None:
+        """Carries a request out when the peer has read, before all that came after it."""
+        if self._held is None:
+            self._held = iter(())
+        self._later.append(request)
 
     # -- requests that the peer sends ---------------------------------------------------------------------------
 

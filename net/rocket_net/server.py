@@ -41,6 +41,7 @@ class Server:
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._refused = 0
+        self._unread = self._limits.write_buffer_bytes
         self._stopping = False
         self._empty = asyncio.Event()
 
@@ -100,6 +101,7 @@ class Server:
             return
         self.connections.add(connection)
         self._empty.clear()
+        self._share_out(connection)
 
     def _closed(self, connection: Connection) -> None:
         if connection in self.connections:
@@ -108,6 +110,18 @@ class Server:
                 self._empty.set()
             if self._on_close is not None:
                 self._on_close(connection)
+
+    def _share_out(self, newest: Connection) -> None:
+        """How much each connection may leave unread depends on how many there are."""
+        limits = self._limits
+        share = max(limits.least_write_buffer_bytes, limits.write_buffers_bytes // len(self.connections))
+        share = min(limits.write_buffer_bytes, share)
+        if share <= self._unread // 2 or share >= self._unread * 2:
+            self._unread = share
+            for connection in self.connections:
+                connection.limit_unread(share)
+        else:
+            newest.limit_unread(self._unread)
 
     def _sweep(self) -> None:
         loop = asyncio.get_running_loop()

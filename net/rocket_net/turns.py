@@ -63,7 +63,9 @@ class InTurn:
         while self._waiting and self._has_room():
             request, connection = self._waiting.popleft()
             connection.in_flight -= 1
-            if connection.is_open:
+            if connection.is_full:  # more answers would only add to what it does not read
+                connection.hold(request)
+            elif connection.is_open:
                 self._carry_out(request, connection)
                 answered.add(connection)
         for connection in answered:

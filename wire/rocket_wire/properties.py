@@ -40,14 +40,12 @@ def find(properties: bytes, name: bytes) -> bytes | None:
     """One value, without decoding the others; None if it is absent. Agrees with `decode`."""
     mark = name + b"\x01"
     at = properties.rfind(mark)
-    while at > 0 and properties[at - 1] != 2:  # the end of a longer name, or inside a value
+    while at >= 0:
+        if at == 0 or properties[at - 1] == 2:  # else it is the end of a longer name, or inside a value
+            begin = at + len(mark)
+            end = properties.find(b"\x02", begin)
+            value = properties[begin:] if end < 0 else properties[begin:end]
+            if value:  # an empty one does not count, but an earlier pair of the name might
+                return value
         at = properties.rfind(mark, 0, at)
-    if at < 0:
-        return None
-    begin = at + len(mark)
-    end = properties.find(b"\x02", begin)
-    if end < 0:
-        end = len(properties)
-    if end == begin:  # an empty value does not count, but an earlier pair of the name might
-        return find(properties[:at], name)
-    return properties[begin:end]
+    return None

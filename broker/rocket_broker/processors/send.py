@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+from rocket_broker.delay import restored
 from rocket_broker.processors.hosts import host_bytes
 from rocket_broker.processors.rerouting import Target, rerouted
 from rocket_broker.settings import BrokerSettings
@@ -34,6 +35,9 @@ _REMARKS: Final = {
     ResponseCode.FLUSH_SLAVE_TIMEOUT: "the message is stored, but no slave confirmed it within slaveTimeout",
 }
 
+
+#: Zeros that fill this much of a disk look like something that was never written.
+_SECTOR_BYTES: Final = 512
 
 #: A request and where it came from, the queue that its answer names, and where its message is.
 _Stored = tuple[Command, Connection, int, Put]
@@ -100,7 +104,7 @@ def _outgoing(broker: Broker, header: SendMessage, body: bytes, queue_id: int, b
         topic, queue_id, content = target.topic, target.queue_id, target.properties
     else:
         content = _stored_properties(broker, text)
-    return Outgoing(
+    message = Outgoing(
         topic=topic,
         queue_id=queue_id,
         body=body,
@@ -112,6 +116,16 @@ def _outgoing(broker: Broker, header: SendMessage, body: bytes, queue_id: int, b
         store_host=broker.store_host,
         reconsume_times=header.reconsume_times or 0,
     )
+    if topic == SCHEDULE_TOPIC:
+        check_deliverable(broker, message)
+    return message
+
+
+def check_deliverable(broker: Broker, delayed: Outgoing) -> None:
+    """Raises RequestError for a delayed message that could never be stored under its own topic."""
+    if not broker.store.fits(restored(delayed)):
+        remark = "the message is too large for a segment of the log, once its delay is over"
+        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)
 
 
 def send_batch_message(broker: Broker, header: SendMessage, request: Command, connection: Connection) -> Answer:
@@ -127,6 +141,8 @@ def send_batch_message(broker: Broker, header: SendMessage, request: Command, co
         items = record.split_batch(request.body)
     except ProtocolError as error:
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, f"batch body: {error}") from None
+    for item in items:
+        _check_zeros(item.properties)
     born_host = host_bytes(connection.peer)
     puts = append_all(
         broker,
@@ -294,7 +310,15 @@ def _stored_properties(broker: Broker, text: str) -> str:
 
 def _encoded(content: str) -> bytes:
     encoded = content.encode()
+    _check_zeros(encoded)
     if len(encoded) > record.MAX_PROPERTIES_BYTES:
         remark = f"properties of {len(encoded)} bytes: {record.MAX_PROPERTIES_BYTES} are allowed"
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)
     return encoded
+
+
+def _check_zeros(content: bytes) -> None:
+    """Raises RequestError where properties might be taken for what a loss of power left of them (log_scan.py)."""
+    if b"\0" in content and (bytes(_SECTOR_BYTES) in content or content.endswith(b"\0")):
+        remark = f"properties with {_SECTOR_BYTES} zero characters in a row, or with one at their end, are not stored"
+        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)

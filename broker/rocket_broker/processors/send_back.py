@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from rocket_broker.processors.rerouting import Target, delayed
-from rocket_broker.processors.send import append
+from rocket_broker.processors.send import append, check_deliverable
 from rocket_broker.state import Broker
 from rocket_broker.store.store import Outgoing
-from rocket_broker.topics import DLQ_PREFIX, PERM_READ, PERM_WRITE, RETRY_PREFIX
+from rocket_broker.topics import DLQ_PREFIX, PERM_READ, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
 from rocket_wire import message_id, properties, record
@@ -38,13 +38,18 @@ def consumer_send_msg_back(
     stored = broker.store.look_up(header.offset)
     if stored is None:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"look message by offset failed, {header.offset}")
-    put = append(broker, _again(broker, header, group, record.decode(stored)))
+    again = _again(broker, header, group, record.decode(stored))
+    if again.topic == SCHEDULE_TOPIC:
+        check_deliverable(broker, again)
+    put = append(broker, again)
     if not broker.acknowledgement.is_needed:
         return request.reply()
     waiting = broker.acknowledgement.wait(put.end)
 
     async def when_durable() -> Reply:
-        await waiting
+        status = await waiting
+        if status is not ResponseCode.SUCCESS:  # as Apache's: the client then sends it again itself
+            return request.refuse(ResponseCode.SYSTEM_ERROR, status.name)
         return request.reply()
 
     return when_durable()

@@ -11,6 +11,7 @@ import logging
 from typing import Protocol, cast
 
 from rocket_broker.config import LiveConfig
+from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import MessageStore
 from rocket_net.connection import address_text
 from rocket_wire.errors import ProtocolError
@@ -122,20 +123,32 @@ class LogConnection(asyncio.Protocol):
         if self._reading is not None and not self._reading.done():
             return  # what is being read comes first
         store = self.sender.store
-        while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
-            content = store.read_log(self.sent, self.most())
-            if content is None:
-                self._reading = asyncio.create_task(self._read_cold(self.most()))
-                return
-            self._send(content)
+        try:
+            while self.is_following and self.sent < store.max_position and self._transport and not self._paused:
+                content = store.read_log(self.sent, self.most())
+                if content is None:
+                    self._reading = asyncio.create_task(self._read_cold(self.most()))
+                    return
+                self._send(content)
+        except StoreError as error:
+            self._fail(error)
 
     async def _read_cold(self, most: int) -> None:
         """The log where it is not in memory: read in a thread."""
-        content = await asyncio.to_thread(self.sender.store.read_log, self.sent, most, may_block=True)
+        try:
+            content = await asyncio.to_thread(self.sender.store.read_log, self.sent, most, may_block=True)
+        except StoreError as error:
+            self._fail(error)
+            return
         if content:
             self._send(content)
         self._reading = None
         self.pump()
+
+    def _fail(self, error: StoreError) -> None:
+        """It cannot have what comes next: that expired while it was away or silent, or the disk does not give it."""
+        log.error("slave %s cannot be sent the log from position %d: %s: closing", self.peer, self.sent, error)
+        self.abort()
 
     def _send(self, content: bytes) -> None:
         if self._transport is not None:

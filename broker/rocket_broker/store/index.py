@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -26,6 +27,8 @@ from rocket_wire.hashing import MANY, MANY_BYTES, string_hash, unsigned_hashes, 
 #: Who finds so many waiting indexes them: often enough to stay short, seldom enough to be a batch.
 BATCH: Final = 128
 _MAX_WAITING: Final = 1_000_000
+#: One message may have thousands of keys: who adds indexes so many in one go, and leaves the rest for later.
+_KEYS_AT_ONCE: Final = 4096
 
 Pending = tuple[int, int, str, bytes]
 
@@ -58,27 +61,34 @@ class Index:
         """Records (position, store time, topic, properties) that are to be indexed soon."""
         before = len(self.pending)
         self.pending += records
-        if len(self.pending) // BATCH > (before // BATCH if self.is_failing else 0):
-            self._dispatch(BATCH)
+        if len(self.pending) // BATCH > (before // BATCH if self.is_failing else 0) and self._lock.acquire(False):
+            try:
+                self._step(_KEYS_AT_ONCE)
+            finally:
+                self._lock.release()
 
     def dispatch(self) -> None:
         """Indexes all that waits. Where the disk refuses, it goes on waiting."""
-        self._dispatch(1)
-
-    def _dispatch(self, least: int) -> None:
-        with self._lock:
-            while len(self.pending) >= least:
-                if not self._taken:
-                    batch = self.pending[:BATCH]
-                    self._taken, self._keys = len(batch), keys_of(batch)
-                try:
-                    self._put()
-                except OSError as error:
-                    self._failed(error)
+        while self.pending:
+            with self._lock:  # for a batch at a time: others may want to add meanwhile
+                if not self._step(sys.maxsize):
                     return
-                del self.pending[: self._taken]
-                self._taken = 0
-                self.is_failing = False
+
+    def _step(self, most: int) -> bool:
+        """Indexes a batch, or the next `most` keys of it; False where the disk refuses that."""
+        if not self._taken:
+            batch = self.pending[:BATCH]
+            self._taken, self._keys = len(batch), keys_of(batch)
+        try:
+            self._put(most)
+        except OSError as error:
+            self._failed(error)
+            return False
+        if not self._keys:
+            del self.pending[: self._taken]
+            self._taken = 0
+        self.is_failing = False
+        return True
 
     def _failed(self, error: OSError) -> None:
         if not self.is_failing:
@@ -92,15 +102,16 @@ class Index:
         self.pending.clear()
         self._keys, self._taken = [], 0
 
-    def _put(self) -> None:
-        """Puts the batch's keys; those that have a place are not put again where the disk refuses the others."""
-        while self._keys:
+    def _put(self, most: int) -> None:
+        """Puts keys of the batch; those that have a place are not put again where the disk refuses the others."""
+        while self._keys and most > 0:
             if not self.files or self.files[-1].is_full:
                 self.files.append(self._new_file(self._keys[0][2]))
             file = self.files[-1]
             if file not in self._unsynced:
                 self._unsynced.append(file)
-            self._keys = self._keys[file.put(self._keys) :]
+            count = file.put(self._keys[:most])
+            self._keys, most = self._keys[count:], most - count
 
     def _new_file(self, timestamp: int) -> IndexFile:
         self.folder.mkdir(parents=True, exist_ok=True)

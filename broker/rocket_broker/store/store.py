@@ -21,6 +21,7 @@ from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import Dispatcher
+from rocket_broker.store.encoding import record_size, record_sys_flag
 from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import make_folder, sync_file_system, sync_folder
 from rocket_broker.store.index import Index
@@ -32,6 +33,7 @@ from rocket_broker.store.replica import Replica
 from rocket_broker.store.retention import Cleaner
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.values import Arrival, GetStatus, Got, Outgoing, Put
+from rocket_wire import record
 
 __all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
 
@@ -128,6 +130,12 @@ class MessageStore:
 
     # -- putting ----------------------------------------------------------------------------------------------------
 
+    def fits(self, message: Outgoing) -> bool:
+        """Whether a segment has room for this message's record at all."""
+        queue = ConsumeQueue(message.topic, message.queue_id)
+        size = record_size(message, queue, record_sys_flag(message))
+        return size + record.BLANK_BYTES <= self._settings.segment_size
+
     def put(self, message: Outgoing) -> Put:
         """Appends one message; when this returns, the kernel has it. Raises StoreFull and StoreError."""
         (put,) = self._appender.each((message,))
@@ -207,6 +215,15 @@ class MessageStore:
         """Ids of the topic's queues that hold messages, in order."""
         queues = self._queues.by_topic.get(topic, {})
         return sorted(queue.queue_id for queue in queues.values() if queue.max_offset > queue.min_offset)
+
+    def has_since(self, topic: str, position: int) -> bool:
+        """Whether the topic has a message at or behind `position`. May wait for the disk. Raises StoreError."""
+        for queue in self._queues.by_topic.get(topic, {}).values():
+            if queue.max_offset > queue.min_offset:
+                last = self._reader.entries(queue, queue.max_offset - 1, 1, may_block=True)
+                if last and last[0][0] >= position:
+                    return True
+        return False
 
     def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
         """(position, size, tag code) from `offset` on, none only at the queue's end and where a file of it is missing.

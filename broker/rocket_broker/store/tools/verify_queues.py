@@ -6,11 +6,13 @@ claims is found right or wrong at once, and the others are as many as the queue 
 
 from __future__ import annotations
 
+import logging
 import os
 from collections import OrderedDict
 from typing import Final
 
 from rocket_broker.store.consume_queue import SCHEDULE_TOPIC
+from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED
 from rocket_broker.store.queue_loading import BLANK_SIZE, ENTRY_BYTES
 from rocket_broker.store.tools.findings import Findings, Part, Severity
@@ -52,6 +54,8 @@ class QueueCheck:
         self._store = store
         self._log = log
         self._findings = findings
+        self._deletions = Deletions(store.root, logging.getLogger("rocket.store"))
+        self._deletions.load()
         self._is_remaking = store.checkpoint.is_remaking or not (store.root / "consumequeue").is_dir()
         self._has_extension = (store.root / "consumequeue_ext").is_dir()
         self._folders = {(queue.topic, queue.queue_id): queue for queue in queue_folders(store.root)}
@@ -65,6 +69,9 @@ class QueueCheck:
     def see(self, message: record.Message) -> None:
         """The log has this record."""
         if message.sys_flag & NOT_QUEUED:
+            return
+        if self._deletions.has(message.topic, message.position):
+            self.deleted += 1
             return
         place = (message.topic, message.queue_id)
         seen = self._seen.get(place)

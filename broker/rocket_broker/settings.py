@@ -79,11 +79,12 @@ class BrokerSettings(Settings, frozen=True):
 
     store_path_root_dir: str = ""
     store_path_commit_log: str = ""
-    mapped_file_size_commit_log: Positive = 1 << 30
-    mapped_file_size_consume_queue: Positive = 6_000_000
+    mapped_file_size_commit_log: Annotated[int, Meta(ge=1000)] = 1 << 30
+    #: One entry at least.
+    mapped_file_size_consume_queue: Annotated[int, Meta(ge=20)] = 6_000_000
     message_index_enable: bool = True
     max_hash_slot_num: Positive = 5_000_000
-    max_index_num: Positive = 20_000_000
+    max_index_num: Annotated[int, Meta(ge=100)] = 20_000_000
     flush_disk_type: FlushDiskType = FlushDiskType.ASYNC_FLUSH
     flush_interval_commit_log: Positive = 500
     sync_flush_timeout: Positive = 5000

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rocket_operator.objects.groups import State
 from rocket_operator.objects.metadata import ADOPT_ANNOTATION
@@ -23,6 +23,14 @@ from rocket_operator.rollout import objects, restarts, scaling
 from rocket_operator.rollout.steps import Step, Wait
 from rocket_operator.rollout.view import View
 from rocket_operator.spec import DrainPolicy
+
+#: Conditions, and their reasons that say why others do not hold.
+_CAUSES: Final = (
+    ("Reconciled", ("RefusedByApiServer", "RejectedByBroker", "NameTaken", "ApplyConflict", "OperatorFault")),
+    ("StorageHealthy", ("StorageClassMissing", "LostVolume", "ExpansionUnsupported")),
+    ("Degraded", ()),
+    ("Scaling", ("OldVolumesFound", "DrainTimedOut", "DrainBlocked")),
+)
 
 
 @dataclass(frozen=True)
@@ -72,10 +80,8 @@ def name_servers(view: View) -> NameServers:
     return NameServers(wanted, ready, updated, not is_seen or updated < seen.get("replicas", 0))
 
 
-def conditions(
-    view: View, step: Step | None, problem: Problem | None, previous: Sequence[Mapping[str, Any]]
-) -> list[dict[str, Any]]:
-    """All of them, in the order above. A time moves only with its status."""
+def judge(view: View, step: Step | None, problem: Problem | None) -> dict[str, Found]:
+    """All of them, in the order above."""
     found = {
         "Ready": _ready(view),
         "Available": _available(view),
@@ -85,7 +91,11 @@ def conditions(
         "Upgrading": _upgrading(view),
         "StorageHealthy": _storage(view),
     }
-    found["Stable"] = _stable(view, found)
+    return found | {"Stable": _stable(view, found)}
+
+
+def conditions(view: View, found: Mapping[str, Found], previous: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """What `judge` found, as the status has it. A time moves only with its status."""
     before = {each["type"]: each for each in previous}
     generation = view.cluster.generation
     return [condition(name, each, before.get(name), generation, view.now) for name, each in found.items()]
@@ -206,13 +216,16 @@ def _upgrading(view: View) -> Found:
 
 
 def _storage(view: View) -> Found:
-    return next(_storage_problems(view), Found(True, "Bound", "every volume is as large as it shall be"))
+    if not view.observed.volumes:
+        missing = next(_storage_problems(view), None)
+        return missing or Found(not view.is_running, "NoVolumes", "there is no volume yet")
+    return next(_storage_problems(view), Found(True, "Bound", "every volume is at least as large as it shall be"))
 
 
 def _storage_problems(view: View) -> Iterator[Found]:
     wanted = view.cluster.spec.broker.storage.storage_class_name
     if wanted in view.observed.missing_classes:
-        yield Found(False, "StorageClassMissing", f"there is no storage class {wanted}: make it, or make a new cluster")
+        yield Found(False, "StorageClassMissing", f"there is no storage class {wanted}: make it")
     for group in view.existing_groups:
         size = objects.wanted_size(view, group.index)
         for claim in view.volumes(group.index):
@@ -228,10 +241,27 @@ def _storage_problems(view: View) -> Iterator[Found]:
                 yield Found(False, "Pending", f"{claim.name} has no volume yet")
 
 
+def cause(found: Mapping[str, Found]) -> Found | None:
+    """What somebody has to do something about, and what explains the rest; None where there is no such thing.
+
+    Without it a person would read only that nothing serves.
+    """
+    for name, reasons in _CAUSES:
+        if found[name].reason in reasons or (name == "Degraded" and _is_trouble(found[name])):
+            return Found(False, found[name].reason, f"{name}: {found[name].message}")
+    return None
+
+
+def _is_trouble(degraded: Found) -> bool:
+    return degraded.holds and degraded.reason not in ("BrokerDown", "NameServerDown")
+
+
 def _stable(view: View, found: Mapping[str, Found]) -> Found:
     if not view.is_running:
         rests = found["Reconciled"].holds and not view.observed.pods
         return Found(rests, "Hibernated", "nothing runs" if rests else "it is being stopped")
+    if (wrong := cause(found)) is not None:
+        return wrong
     for name, wanted in (
         ("Ready", True), ("Reconciled", True), ("Degraded", False), ("Scaling", False), ("Upgrading", False),
         ("StorageHealthy", True),

@@ -39,9 +39,10 @@ class Look:
 def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
     """The whole status. `previous` is the one that it replaces."""
     view = look.view
+    judged = conditions.judge(view, look.step, look.problem)
     found: dict[str, Any] = {
         "observedGeneration": view.cluster.generation,
-        "summary": _summary(look),
+        "summary": _summary(look, conditions.cause(judged)),
         "display": _display(view),
         "scale": {
             "replicas": sum(group.state.takes_messages for group in view.existing_groups),
@@ -52,7 +53,7 @@ def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
         "nameServers": conditions.name_servers(view).as_status(),
         "groups": [_group(view, group) for group in view.existing_groups],
         "restarts": _restarts(look, previous),
-        "conditions": conditions.conditions(look.view, look.step, look.problem, previous.get("conditions") or ()),
+        "conditions": conditions.conditions(view, judged, previous.get("conditions") or ()),
     }
     return found | ({"plan": _plan(look.step)} if look.step is not None else {})
 
@@ -69,12 +70,14 @@ def _unordered(value: Any, field: str = "") -> Any:
     return {item[key]: _unordered(item) for item in value} if key else value
 
 
-def _summary(look: Look) -> str:
+def _summary(look: Look, cause: conditions.Found | None) -> str:
     view = look.view
     if look.problem is not None:
         return look.problem.message[:200]
     if not view.is_running and not view.observed.pods:
         return "Hibernated"
+    if cause is not None:
+        return cause.message[:200]
     if look.step is not None:
         return look.step.why[:200]
     if view.cluster.spec.management_policy == "Paused":

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from rocket_operator import conditions
 from rocket_operator.cluster.actor import Actor, NameTaken
 from rocket_operator.cluster.api import Api, ApiError
 from rocket_operator.cluster.brokers import Refused
@@ -126,11 +127,19 @@ class Reconciler:
         new = status(look, previous)
         if not is_same(new, previous):
             await self._write_status(look.view.cluster, new)
+            await self._tell_cause(look, previous)
         await self._resources.report(look.view)
         due = look.step.due if isinstance(look.step, Wait) else None
         more = len(look.done) >= _MOST_STEPS
         again = 0.0 if more else max(0.0, due - clock()) if due is not None else None
         return Outcome(again, look.problem, retry, delay, status=new)
+
+    async def _tell_cause(self, look: Look, previous: Mapping[str, Any]) -> None:
+        """An Event for what somebody has to do something about, once; a problem of the operator's is told by itself."""
+        wrong = conditions.cause(conditions.judge(look.view, look.step, look.problem))
+        known = [each.get("message") for each in previous.get("conditions") or () if each["type"] == "Stable"]
+        if wrong is not None and look.problem is None and wrong.message[:1000] not in known:
+            await self._events.tell(look.view.cluster, wrong.reason, wrong.message, is_warning=True)
 
     async def _write_status(self, cluster: Cluster, new: Mapping[str, Any]) -> None:
         manifest = {

@@ -66,7 +66,7 @@ def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
     if live["metadata"].get("deletionTimestamp"):
         return None  # it goes, and is made anew when it is gone
     changed = difference(wanted, live)
-    return Apply(f"changing {name}: {changed} is not as it shall be", wanted, reason="Changed") if changed else None
+    return Apply(f"changing {name}: {changed} is not as the spec says", wanted, reason="Changed") if changed else None
 
 
 def grow(view: View, manifest: Manifest, live: Manifest) -> Iterator[Step]:

@@ -81,7 +81,7 @@ def _why(view: View, group: Group, pod: Pod) -> str:
 def _changed_keys(view: View, group: Group, pod: Pod) -> str:
     broker = view.observed.brokers.get(pod.name)
     if broker is None:
-        return "which, its broker cannot say"
+        return "which ones is not known, its broker does not answer"
     wanted = view.settings(group)
     if not pod.is_master:
         wanted["brokerRole"] = "SLAVE"

@@ -162,8 +162,10 @@ def _wait_for_consumers(view: View, group: Group) -> Iterator[Step]:
     elif left:
         total = sum(blocker.remaining for blocker in left)
         late = f", longer than {down.drain_timeout_seconds} s" if is_late else ""
-        first = f"{left[0].group or 'nobody'} in {left[0].topic}"
-        yield Wait(f"group {group.index} has {total} messages to consume{late}, first of all by {first}", deadline)
+        first = left[0]
+        whose = f"by {first.group}" if first.group else "and no consumer group ever read that topic"
+        most = f"most of them in {first.topic}, {whose}"
+        yield Wait(f"group {group.index} has {total} messages to consume{late}, {most}", deadline)
     elif group.state is State.DRAINING:
         why = f"group {group.index} is consumed; it must stay so for {down.stable_seconds} s"
         yield move(view, replace(group, state=State.VERIFYING, quiet_since=view.now), why, "GroupVerifying")

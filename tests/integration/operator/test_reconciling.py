@@ -142,7 +142,7 @@ async def test_what_somebody_changes_or_deletes_is_put_back(b: Bench) -> None:
     b.store.patch(("PodDisruptionBudget", "default", "orders-broker-0"), {"spec": {"maxUnavailable": 2}})
     told = await b.until_stable()
     assert "making Service orders-namesrv" in told
-    assert "changing PodDisruptionBudget orders-broker-0: spec.maxUnavailable is not as it shall be" in told
+    assert "changing PodDisruptionBudget orders-broker-0: spec.maxUnavailable is not as the spec says" in told
 
 
 async def test_a_strangers_object_is_not_taken_over(b: Bench) -> None:

@@ -26,7 +26,8 @@ updateBrokerConfig`, `updateNamesrvConfig`, or an edit of the RocketCluster); ot
 
 Keys with a * are set by a RocketCluster itself.
 
-A program given a file names other keys in a warning and ignores them, as RocketMQ does. A RocketCluster refuses them.
+A program given a file names other keys in a warning and ignores them, as RocketMQ does. A RocketCluster refuses them;
+only `kubectl patch` warns and leaves them out.
 """
 
 #: What the keys mean that a RocketCluster sets itself.

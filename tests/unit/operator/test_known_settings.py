@@ -79,6 +79,9 @@ def test_a_manifest_refuses_what_a_broker_could_not_start_with() -> None:
         ("diskMaxUsedSpaceRatio", "101"),
         ("deleteWhen", "24"),
         ("traceOn", "on"),
+        ("mappedFileSizeConsumeQueue", "19"),
+        ("mappedFileSizeCommitLog", "999"),
+        ("maxIndexNum", "99"),
     ):
         assert list(schema.type_and_limit_problems(fields[key], value))
         with pytest.raises(SettingsError):

@@ -24,6 +24,7 @@ from rocket_net.client import Client
 from rocket_net.errors import TransportError
 from rocket_wire.bodies.registration import RegisterBrokerBody
 from rocket_wire.bodies.topics import TopicConfig, TopicConfigAndMappingSerializeWrapper
+from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import RequestCode
 from rocket_wire.command import request
 from rocket_wire.errors import RequestError
@@ -39,6 +40,8 @@ _UNREGISTER_SECONDS: Final = 2.0
 _SINGLE_TOPIC_SECONDS: Final = 5.0
 #: More topics that change at once are a whole registration.
 _MOST_SINGLE_TOPICS: Final = 16
+#: Topics of one frame: 2 MB where all have the longest name.
+_MOST_TOPICS: Final = 5000
 
 
 class Registration:
@@ -132,17 +135,31 @@ class Registration:
         change = self._change
         changed = [name for name, number in self._changed.items() if number > since]
         if not since or len(changed) > _MOST_SINGLE_TOPICS:
-            await self._register(address, self._topics.table)
+            await self._register_all(address)
             return change
         for name in changed:
             config = self._topics.get(name)
             if config is not None:
-                await self._register(address, {name: config}, _SINGLE_TOPIC_SECONDS)
+                await self._register(address, {name: config}, self._topics.version, _SINGLE_TOPIC_SECONDS)
         return change
 
-    async def _register(self, address: str, table: dict[str, TopicConfig], within: float = math.inf) -> None:
+    async def _register_all(self, address: str) -> None:
+        """The whole table; in parts where it might not fit into a frame, each of a version of its own.
+
+        A name server that is told the version which it knows takes over nothing, so the last part alone has the
+        table's, and the others are of versions before it.
+        """
+        topics, version = list(self._topics.table.items()), self._topics.version
+        for begin in range(0, max(1, len(topics)), _MOST_TOPICS):
+            later = (len(topics) - 1 - begin) // _MOST_TOPICS
+            part = msgspec.structs.replace(version, counter=version.counter - max(0, later))
+            await self._register(address, dict(topics[begin : begin + _MOST_TOPICS]), part)
+
+    async def _register(
+        self, address: str, table: dict[str, TopicConfig], version: DataVersion, within: float = math.inf
+    ) -> None:
         settings = self._config.settings
-        wrapper = TopicConfigAndMappingSerializeWrapper(_permitted(settings, table), self._topics.version)
+        wrapper = TopicConfigAndMappingSerializeWrapper(_permitted(settings, table), version)
         body = RegisterBrokerBody(wrapper).encode()
         header = RegisterBroker(
             settings.broker_name,

@@ -95,6 +95,13 @@ class Topics:
             self.put(config)
         return config
 
+    def ensure_all(self, wanted: Iterable[tuple[str, int]], perm: int) -> None:
+        """`ensure` of each topic and its number of queues, as one change."""
+        new = [_config(topic, queues, perm) for topic, queues in wanted if topic not in self.table]
+        self.table.update((config.topic_name, config) for config in new)
+        if new:
+            self._changed(new)
+
     def learn(self, topic: str, queue_id: int) -> None:
         """A message of this queue came from the master: it must be readable, even if the master dies before it is
         asked for its topics again. Its answer replaces what was learnt."""

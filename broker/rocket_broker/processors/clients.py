@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from rocket_broker.clients import Member
 from rocket_broker.state import Broker
@@ -33,6 +33,8 @@ def heart_beat(broker: Broker, request: Command, connection: Connection) -> Answ
     heartbeat = HeartbeatData.decode(request.body)
     member = Member(heartbeat.client_id, language_name(request.language), request.version, broker.now())
     changed = False
+    if broker.config.settings.is_master:
+        broker.topics.ensure_all(_retry_topics(broker, heartbeat.consumer_data_set), PERM_READ | PERM_WRITE)
     for consumer in heartbeat.consumer_data_set:
         changed |= _consumer_heart_beat(broker, consumer, connection, member, heartbeat.without_sub)
     for producer in heartbeat.producer_data_set:
@@ -46,12 +48,18 @@ def _consumer_heart_beat(
     config = broker.groups.get(consumer.group_name)
     if config is None:
         return False
-    if config.retry_queue_nums > 0 and broker.config.settings.is_master:
-        broker.topics.ensure(RETRY_PREFIX + consumer.group_name, config.retry_queue_nums, PERM_READ | PERM_WRITE)
     changed = broker.clients.register_consumer(consumer, connection, member, keep_subscriptions=keep)
     if changed and config.notify_consumer_ids_changed_enable:
         notify_members(broker, [consumer.group_name])
     return changed
+
+
+def _retry_topics(broker: Broker, consumers: Iterable[ConsumerData]) -> Iterator[tuple[str, int]]:
+    """The retry topic of each group that may have one, and how many queues it has."""
+    for consumer in consumers:
+        config = broker.groups.get(consumer.group_name)
+        if config is not None and config.retry_queue_nums > 0:
+            yield RETRY_PREFIX + consumer.group_name, config.retry_queue_nums
 
 
 def unregister_client(broker: Broker, header: UnregisterClient, request: Command, connection: Connection) -> Answer:

@@ -16,7 +16,8 @@ from rocket_wire.bodies.groups import SubscriptionGroupConfig
 from rocket_wire.bodies.registration import KVTable
 from rocket_wire.bodies.route import ClusterInfo
 from rocket_wire.codes import RequestCode, ResponseCode
-from rocket_wire.headers.topics import GetTopicConfig
+from rocket_wire.headers.send import ConsumerSendMsgBack
+from rocket_wire.headers.topics import DeleteTopicInBroker, GetTopicConfig
 
 #: How long tables may take: a slave asks every 10 s.
 TABLES_SECONDS = 25.0
@@ -237,6 +238,22 @@ async def test_topics_groups_and_offsets_reach_the_slave(pair: Pair) -> None:
     assert await knows_topic(slave, "%RETRY%G")
 
 
+async def test_a_topic_deleted_on_the_master_is_gone_from_the_slave(pair: Pair) -> None:
+    await pair.to_master.send("T", b"old", 1)
+    await pair.to_master.send("Kept", b"kept")
+    slave = await pair.add_slave()
+    await caught_up(pair, slave)
+    await eventually(lambda: knows_topic(slave, "T"), TABLES_SECONDS)
+    await pair.to_master.must(RequestCode.DELETE_TOPIC_IN_BROKER, DeleteTopicInBroker("T"))
+    await eventually(lambda: "topic T is deleted" in pair.running_slave.run_log(), TABLES_SECONDS)
+    await pair.to_master.send("T", b"new", 2)
+    await caught_up(pair, slave)
+    await asyncio.to_thread(pair.master.kill)
+    assert await bodies(slave, "T", 2) == [b"new"]
+    assert await bodies(slave, "T", 1) == []
+    assert await bodies(slave, "Kept") == [b"kept"]
+
+
 async def test_a_slave_sends_readers_to_its_master(pair: Pair) -> None:
     for _ in range(3):
         await pair.to_master.send("T")
@@ -311,6 +328,20 @@ async def test_a_slave_that_hangs_is_status_12_and_then_0_again(new_pair: NewPai
     pair.running_slave.thaw()
     await caught_up(pair, slave)
     assert (await pair.to_master.send("T", b"quick")).code == 0
+
+
+async def test_a_message_sent_back_that_no_slave_has_is_no_success(new_pair: NewPair) -> None:
+    pair = new_pair(**SYNC, slaveTimeout="200")
+    slave = await pair.add_slave()
+    message_id = (await pair.to_master.send("T")).msg_id
+    await pair.to_master.beat("G", "T")
+    (message,) = await pair.to_master.read("T")
+    await caught_up(pair, slave)
+    pair.running_slave.freeze()
+    back = ConsumerSendMsgBack(message.position, "G", 0, message_id, "T")
+    answer = await pair.to_master.ask(RequestCode.CONSUMER_SEND_MSG_BACK, back)
+    pair.running_slave.thaw()
+    assert (answer.code, answer.remark) == (ResponseCode.SYSTEM_ERROR, "FLUSH_SLAVE_TIMEOUT")
 
 
 async def test_a_message_that_need_not_wait_does_not(new_pair: NewPair) -> None:

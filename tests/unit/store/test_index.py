@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import struct
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from rocket_broker.store.index import BATCH, Index
 from rocket_broker.store.index_file import IndexFile
 from rocket_wire import record
 from rocket_wire.hashing import string_hash
@@ -148,3 +150,13 @@ def test_going_back_undoes_what_the_slots_say(tmp_path: Path) -> None:
     after = (tmp_path / "1").read_bytes()
     assert after[40:] == before[40:]
     assert (file.count, file.end_position) == (11, 10)
+
+
+def test_a_message_of_thousands_of_keys_is_indexed_in_pieces_by_who_adds(tmp_path: Path) -> None:
+    """Who adds is the loop: it must not work off all of them at once. A query finds every one all the same."""
+    index = Index(tmp_path, 64, 1_000_000, logging.getLogger("store"))
+    words = b" ".join(b"w%d" % number for number in range(5000))
+    index.add([(position, 1000, "T", b"KEYS\x01" + words + b"\x02") for position in range(BATCH)])
+    assert sum(file.count - 1 for file in index.files) <= 5000
+    assert len(index.find("T", "w4999", 0, 1 << 60, 2 * BATCH)) == BATCH
+    assert not index.pending

@@ -53,3 +53,8 @@ def test_finding_one_agrees_with_decoding_all(text: bytes) -> None:
         found = properties.find(text, name.encode())
         decoded = properties.decode(text).get(name)
         assert (None if found is None else found.decode("utf-8", "replace")) == decoded
+
+
+def test_thousands_of_empty_values_of_a_name_are_passed_over() -> None:
+    assert properties.find(b"KEYS\x01k\x02" + b"KEYS\x01\x02" * 6000, b"KEYS") == b"k"
+    assert properties.find(b"KEYS\x01\x02" * 6000, b"KEYS") is None

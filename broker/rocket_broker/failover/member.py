@@ -10,7 +10,8 @@ The seven rules of failover (design section 6), each in one place here, under it
     promise    while every member of the sync set has promised not to take over
     restart    a restarted member, which forgot its promises, waits a full lease duration before it takes over
 
-A master that releases the lease has stopped acting: promises made to it hold nobody up then.
+A master that releases the lease has stopped acting: promises made to it hold nobody up then. One that restarts as the
+whole sync set takes its own lease back at once.
 
 Times are seconds of a monotonic clock; positions are bytes of the commit log.
 """
@@ -92,7 +93,7 @@ class Member:
         lease = self._lease
         if self.is_master or not self.is_member(lease):
             return False
-        if lease.holder == NOBODY:
+        if lease.holder == NOBODY or self.is_sole_holder(lease):
             return True
         return self.has_run_out(now) and self.is_free_of_promises(now)
 
@@ -106,6 +107,13 @@ class Member:
     def is_member(self, lease: Lease) -> bool:
         """Rule *member*."""
         return self.name in lease.sync_set
+
+    def is_sole_holder(self, lease: Lease) -> bool:
+        """Whether it led the lease's epoch before it restarted, and nobody else may take over: nobody is to be awaited.
+
+        One whose taking over was recorded unnoticed knows no such epoch; it may have promised another master since.
+        """
+        return lease.holder == self.name and lease.sync_set == {self.name} and lease.epoch == self.epoch
 
     def is_free_of_promises(self, now: float) -> bool:
         """Rule *promise*, the follower's half."""

@@ -78,6 +78,8 @@ class BrokerSettings(Settings, frozen=True):
     store_path_commit_log: str = ""
     mapped_file_size_commit_log: Positive = 1 << 30
     mapped_file_size_consume_queue: Positive = 6_000_000
+    #: Apache's spelling.
+    mapper_file_size_batch_consume_queue: Positive = 13_800_000
     message_index_enable: bool = True
     max_hash_slot_num: Positive = 5_000_000
     max_index_num: Positive = 20_000_000

@@ -37,7 +37,10 @@ def consumer_send_msg_back(
     stored = broker.store.look_up(header.offset)
     if stored is None:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"look message by offset failed, {header.offset}")
-    put = append(broker, _again(broker, header, group, record.decode(stored)))
+    failed = record.decode(stored)
+    if failed.sys_flag & record.INNER_BATCH:  # its consumer then sends the one message anew, which it alone knows
+        raise RequestError(ResponseCode.SYSTEM_ERROR, f"MESSAGE_ILLEGAL: the record at {header.offset} is a batch")
+    put = append(broker, _again(broker, header, group, failed))
     if not broker.acknowledgement.is_needed:
         return request.reply()
     waiting = broker.acknowledgement.wait(put.end)

@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatch, Dispatcher
-from rocket_broker.store.encoding import encode, record_size, record_sys_flag
-from rocket_broker.store.errors import StoreError
+from rocket_broker.store.encoding import batched, encode, record_size, record_sys_flag
+from rocket_broker.store.entry_queue import EntryQueue
+from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.values import Outgoing, Put
-from rocket_wire import record
+from rocket_wire import inner_batch, record
 from rocket_wire.errors import ProtocolError
 
 #: A clock that is set back by this much or less does not put the log out of order; by more, it was wrong before.
 _CLOCK_STEP_MS: Final = 10_000
 
-_Sized = tuple[ConsumeQueue, int, int]
+_Sized = tuple[EntryQueue, int, int]
 
 
 class _Run:
@@ -34,7 +34,7 @@ class _Run:
         self.timestamp = timestamp
         self.parts: list[bytes] = []
         self.dispatches: list[Dispatch] = []
-        self.offsets: dict[ConsumeQueue, int] = {}
+        self.offsets: dict[EntryQueue, int] = {}
 
 
 class Appender:
@@ -73,6 +73,21 @@ class Appender:
         self._write(run)
         return puts
 
+    def batch(self, message: Outgoing, count: int) -> Put:
+        """Appends `count` messages, whose batch is the body, as one record. Raises StoreFull and StoreError."""
+        try:
+            queue = self._dispatcher.batch_queue(message.topic, message.queue_id)
+        except ProtocolError as error:
+            raise StoreError(str(error)) from None
+        except OSError as error:
+            raise refused(f"the queues of topic {message.topic} cannot become queues of batches", error) from error
+        message = batched(message, count, queue.max_offset)
+        _, sys_flag, size = self._sized(message)
+        run = self._run(self._log.room(size))
+        put = self._add(run, message, (queue, sys_flag | inner_batch.BITS, size), count)
+        self._write(run)
+        return put
+
     def _run(self, end: int) -> _Run:
         timestamp = self._now_ms()
         if 0 < self.timestamp - timestamp <= _CLOCK_STEP_MS:
@@ -89,17 +104,17 @@ class Appender:
         sys_flag = record_sys_flag(message)
         return queue, sys_flag, record_size(message, queue, sys_flag)
 
-    def _add(self, run: _Run, message: Outgoing, sized: _Sized) -> Put:
+    def _add(self, run: _Run, message: Outgoing, sized: _Sized, count: int = 1) -> Put:
         queue, sys_flag, size = sized
         content = message.properties
         offset = 0 if sys_flag & NOT_QUEUED else run.offsets.get(queue, queue.max_offset)
         tags_code = self._dispatcher.tags_code(queue, content, run.timestamp)
-        put = Put(run.end, size, offset, run.timestamp, tags_code)
+        put = Put(run.end, size, offset, run.timestamp, tags_code, count)
         run.parts.append(encode(message, queue, put, sys_flag))
         run.dispatches.append((queue, put, sys_flag, content))
         run.end += size
         if not sys_flag & NOT_QUEUED:
-            run.offsets[queue] = offset + 1
+            run.offsets[queue] = offset + count
         return put
 
     def _finish(self, run: _Run, results: list[Put | StoreError], begin: int) -> None:

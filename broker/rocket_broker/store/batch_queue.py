@@ -87,7 +87,8 @@ class BatchQueue(EntryQueue):
         found = None if number is None else self.read(number, messages, may_block=may_block)
         if found is None:
             return None
-        return list(takewhile(lambda entry: first_offset(entry) < offset + messages, found)) or found[:1]
+        sound = [entry for entry in found if self._is_sound(entry)] or [self._passed_over(offset)]
+        return list(takewhile(lambda entry: first_offset(entry) < offset + messages, sound)) or sound[:1]
 
     def entry(self, offset: int) -> Unpacked | None:
         if not self.min_offset <= offset < self.max_offset:
@@ -122,20 +123,40 @@ class BatchQueue(EntryQueue):
             try:
                 found = self.read(middle, 1, may_block=may_block)
             except FileNotFoundError:
-                is_behind = self._offset_from(middle) > offset
+                found = []
+            if found is None:
+                return None
+            if found and self._is_sound(found[0]):
+                is_behind = end_offset(found[0]) > offset
             else:
-                if found is None:
-                    return None
-                is_behind = bool(found) and end_offset(found[0]) > offset
+                is_behind = self._offset_behind_damage(middle) > offset
             low, high = (low, middle) if is_behind else (middle + 1, high)
         return low
+
+    def _is_sound(self, entry: Unpacked) -> bool:
+        """Whether an entry has offsets that the queue has: nothing else may say where reading goes on."""
+        return count_of(entry) > 0 and self.min_offset <= first_offset(entry) <= end_offset(entry) <= self.max_offset
+
+    def _offset_behind_damage(self, number: int) -> int:
+        """The first offset of the next sound entry of the same file, else of what begins behind it."""
+        last = self.files.base_of(number * self.layout.size) + self.files.file_bytes
+        try:
+            found = self.read(number, last // self.layout.size - number) or []
+        except FileNotFoundError:
+            found = []
+        behind = next((entry for entry in found if self._is_sound(entry)), None)
+        return self._offset_from(number) if behind is None else first_offset(behind)
+
+    def _passed_over(self, offset: int) -> Unpacked:
+        """For damage as far as one read goes: an entry that is of no record, of one message."""
+        return 0, BLANK_SIZE, 0, 0, offset, 1
 
     def _offset_from(self, number: int, least: int = 0) -> int:
         """The first offset, `least` or more, that a file or the tail begins with which begins at `number` or later."""
         width = self.layout.size
         for start in (*self.files.bases(self.place), self.tail_start * width):
             found = self.read(start // width, 1) if start >= number * width else None
-            if found and first_offset(found[0]) >= least:
+            if found and self._is_sound(found[0]) and first_offset(found[0]) >= least:
                 return first_offset(found[0])
         return self.max_offset
 

@@ -71,13 +71,8 @@ def outgoing(message: Message, settings: ProducerSettings, identity: Identity) -
     return Outgoing(message.topic, body, text, identity.message_id, identity.now, sys_flag, message.flag)
 
 
-def batch_of(
-    messages: Sequence[Message], settings: ProducerSettings, identities: Sequence[Identity], batch_id: str
-) -> Outgoing:
-    """What sending these messages as one carries, under a unique key of its own. Raises InvalidMessage.
-
-    Of that key a broker knows that whoever sends can also read batches that are stored as one record.
-    """
+def batch_of(messages: Sequence[Message], settings: ProducerSettings, identities: Sequence[Identity]) -> Outgoing:
+    """What sending these messages as one carries. Raises InvalidMessage."""
     topics = {message.topic for message in messages}
     if len(topics) != 1:
         raise InvalidMessage(f"a batch needs messages of one topic, these have {sorted(topics) or 'none'}")
@@ -93,8 +88,7 @@ def batch_of(
     if len(body) > settings.max_message_bytes:
         raise _too_large(f"batch of {len(messages)} messages", len(body), settings)
     waits = all(message.wait_stored for message in messages)
-    pairs = {"UNIQ_KEY": batch_id} | ({} if waits else {"WAIT": "false"})
-    text = properties.encode(pairs).decode()
+    text = "" if waits else properties.encode({"WAIT": "false"}).decode()
     message_ids = ",".join(identity.message_id for identity in identities)
     return Outgoing(topic, body, text, message_ids, identities[0].now, is_batch=True)
 

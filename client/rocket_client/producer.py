@@ -126,7 +126,7 @@ class Producer:
         none may be delayed. Raises as `send` does.
         """
         identities = [self._identity(ordering_key) for _ in messages]
-        out = batch_of(messages, self.settings, identities, self._instance.next_message_id())
+        out = batch_of(messages, self.settings, identities)
         result = await self._sender.send(out, _wish(queue, ordering_key), timeout)
         return _parts(result, [identity.message_id for identity in identities])
 

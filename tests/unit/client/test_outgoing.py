@@ -88,8 +88,7 @@ def test_what_cannot_be_right_is_refused_before_it_is_sent(message: Message, rea
 
 def test_a_batch_holds_each_message_with_its_own_properties() -> None:
     messages = [Message("T", "a", tags="x"), Message("T", "b", keys="k")]
-    out = batch_of(messages, SETTINGS, [Identity("ID1", 7), Identity("ID2", 8)], "ID3")
-    assert properties.decode(out.properties.encode()) == {"UNIQ_KEY": "ID3"}
+    out = batch_of(messages, SETTINGS, [Identity("ID1", 7), Identity("ID2", 8)])
     assert (out.is_batch, out.message_id) == (True, "ID1,ID2")
     items = split_batch(out.body)
     assert [item.body for item in items] == [b"a", b"b"]
@@ -109,7 +108,7 @@ def test_a_batch_holds_each_message_with_its_own_properties() -> None:
 )
 def test_what_cannot_be_a_batch_is_refused(messages: list[Message], reason: str) -> None:
     with pytest.raises(InvalidMessage, match=reason):
-        batch_of(messages, SETTINGS, [IDENTITY] * len(messages), "ID")
+        batch_of(messages, SETTINGS, [IDENTITY] * len(messages))
 
 
 def test_a_message_sent_to_a_retry_topic_keeps_its_id_and_counts_its_failures() -> None:

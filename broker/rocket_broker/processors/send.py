@@ -163,7 +163,7 @@ def _part(whole: Outgoing, item: record.BatchItem) -> Outgoing:
 
 
 def _unique_key(header: SendMessage) -> str | None:
-    """The unique key of a batch as a whole. A client that gives it one can take apart what it reads (decision 0006)."""
+    """The unique key of a batch as a whole. Who gives it one knows of records that hold several (decision 0006)."""
     return properties.decode((header.properties or "").encode()).get("UNIQ_KEY")
 
 
@@ -172,8 +172,9 @@ def _append_whole(broker: Broker, whole: Outgoing, header: SendMessage, count: i
     if count > MAX_BATCH:
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, f"batch of {count} messages: {MAX_BATCH} are possible")
     text = header.properties or ""
-    text += "" if text.endswith("\x02") else "\x02"
-    content = _encoded(f"{text}CLUSTER\x01{broker.stamp.pairs['CLUSTER']}\x02")
+    if not text.endswith(properties.PAIR_END):
+        text += properties.PAIR_END
+    content = _encoded(text + broker.stamp.properties)
     try:
         put = broker.store.put_batch(msgspec.structs.replace(whole, properties=content), count)
     except StoreError as error:

@@ -73,7 +73,8 @@ async def test_a_batch_is_one_record_and_the_answer_names_its_key(talk: BrokerTa
     pulled = await talk.pull(batch_topic, 0, 0)
     assert [(stored.queue_offset, stored.sys_flag) for stored in pulled.messages] == [(0, BITS), (3, BITS)]
     assert properties.decode(pulled.messages[1].properties) == {
-        "UNIQ_KEY": "another", "WAIT": "true", "CLUSTER": "DefaultCluster", "INNER_NUM": "2", "INNER_BASE": "3",
+        "UNIQ_KEY": "another", "WAIT": "true", "INNER_NUM": "2", "INNER_BASE": "3",
+        "MSG_REGION": "DefaultRegion", "TRACE_ON": "true", "CLUSTER": "DefaultCluster",
     }  # fmt: skip
     assert parts(pulled.messages) == list(enumerate([b"a", b"b", b"c", b"d", b"e"]))
 

@@ -165,8 +165,7 @@ async def make_batches(maker: Maker, home: Path, version: str, made: Path) -> No
     """A broker with one topic, whose queue is of batches: 24 records in three files of at most ten entries."""
     with Cluster(home, maker) as cluster:
         await asyncio.to_thread(cluster.add_namesrv)
-        sizes = {"mapperFileSizeBatchConsumeQueue": "460"}
-        broker = await asyncio.to_thread(lambda: apache.run_broker(maker, home, cluster, **sizes))
+        broker = await asyncio.to_thread(apache.run_broker, maker, home, cluster)
         stage = Stage(SENDER, [], "golden-batches", cluster.namesrv, "golden", BUILD / "logs")
         try:
             async with Admin(cluster.namesrv) as admin:

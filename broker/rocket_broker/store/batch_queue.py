@@ -102,7 +102,7 @@ class BatchQueue(EntryQueue):
             [entry[:3] for entry in within], Wish(len(within), wish.max_bytes, wish.tags), first
         )
         messages = sum(count_of(entry) for entry in within[:taken] if is_wanted(entry, wish, first))
-        return Choice(wanted, records, messages, end_offset(within[taken - 1]))
+        return wanted, records, messages, end_offset(within[taken - 1])
 
     def offsets_of(self, entries: list[Unpacked], offset: int) -> Iterable[int]:
         return map(first_offset, entries)

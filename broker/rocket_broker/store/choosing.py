@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from rocket_broker.store.queue_entries import BLANK_SIZE, Unpacked
 
@@ -19,13 +18,8 @@ class Wish:
         self.tags = tags
 
 
-class Choice(NamedTuple):
-    """(position, size) of what to read, neighbours made one; how many records and messages that is; where to go on."""
-
-    wanted: list[tuple[int, int]]
-    records: int
-    messages: int
-    next_offset: int
+Choice = tuple[list[tuple[int, int]], int, int, int]
+"""(position, size) of what to read, neighbours made one; how many records and messages that is; where to go on."""
 
 
 def choose(entries: Iterable[Unpacked], wish: Wish, first: int) -> tuple[list[tuple[int, int]], int, int]:

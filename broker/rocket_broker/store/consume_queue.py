@@ -76,7 +76,7 @@ class ConsumeQueue(EntryQueue):
 
     def choose(self, offset: int, entries: list[Unpacked], wish: Wish, first: int) -> Choice:
         wanted, records, taken = choose(entries, wish, first)
-        return Choice(wanted, records, records, offset + taken)
+        return wanted, records, records, offset + taken
 
     def offsets_of(self, entries: list[Unpacked], offset: int) -> Iterable[int]:
         return count(offset)

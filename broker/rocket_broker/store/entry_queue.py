@@ -126,16 +126,17 @@ class EntryQueue(ABC):
 
     def read(self, number: int, count: int, *, may_block: bool = True) -> list[Unpacked] | None:
         """Up to `count` entries from entry `number` on, at least one where there is one. As `entries` else."""
-        width = self.layout.size
+        layout, files = self.layout, self.files
+        width = layout.size
         with self.shared.trim:
             at = (number - self.tail_start) * width
             if at >= 0:
-                return list(self.layout.iter_unpack(self.tail[at : at + count * width]))
-        files, start = self.files, number * width
+                return list(layout.iter_unpack(self.tail[at : at + count * width]))
+        start = number * width
         base = files.base_of(start)
         size = min(count * width, -at, base + files.file_bytes - start)
         content = files.open(self.place, base).read(start - base, size, may_block=may_block)
-        return None if content is None else list(self.layout.iter_unpack(content[: len(content) // width * width]))
+        return None if content is None else list(layout.iter_unpack(content[: len(content) // width * width]))
 
     def _cut(self, number: int, offset: int) -> None:
         """Takes the entries from `number` on out of the queue, which then goes on at `offset`."""

@@ -83,8 +83,13 @@ class Appender:
             raise refused(f"the queues of topic {message.topic} cannot become queues of batches", error) from error
         message = batched(message, count, queue.max_offset)
         _, sys_flag, size = self._sized(message)
+        sys_flag |= inner_batch.BITS
         run = self._run(self._log.room(size))
-        put = self._add(run, message, (queue, sys_flag | inner_batch.BITS, size), count)
+        tags_code = self._dispatcher.tags_code(queue, message.properties, run.timestamp)
+        put = Put(run.end, size, queue.max_offset, run.timestamp, tags_code, count)
+        run.parts.append(encode(message, queue, put, sys_flag))
+        run.dispatches.append((queue, put, sys_flag, message.properties))
+        run.end += size
         self._write(run)
         return put
 
@@ -104,17 +109,17 @@ class Appender:
         sys_flag = record_sys_flag(message)
         return queue, sys_flag, record_size(message, queue, sys_flag)
 
-    def _add(self, run: _Run, message: Outgoing, sized: _Sized, count: int = 1) -> Put:
+    def _add(self, run: _Run, message: Outgoing, sized: _Sized) -> Put:
         queue, sys_flag, size = sized
         content = message.properties
         offset = 0 if sys_flag & NOT_QUEUED else run.offsets.get(queue, queue.max_offset)
         tags_code = self._dispatcher.tags_code(queue, content, run.timestamp)
-        put = Put(run.end, size, offset, run.timestamp, tags_code, count)
+        put = Put(run.end, size, offset, run.timestamp, tags_code)
         run.parts.append(encode(message, queue, put, sys_flag))
         run.dispatches.append((queue, put, sys_flag, content))
         run.end += size
         if not sys_flag & NOT_QUEUED:
-            run.offsets[queue] = offset + count
+            run.offsets[queue] = offset + 1
         return put
 
     def _finish(self, run: _Run, results: list[Put | StoreError], begin: int) -> None:

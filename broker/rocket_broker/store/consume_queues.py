@@ -250,8 +250,8 @@ def _folders(folder: Path) -> Iterator[tuple[str, int]]:
     """Topic and queue id of each folder of a queue."""
     if not folder.is_dir():
         return
-    for topic in os.scandir(folder):
+    for topic in list(os.scandir(folder)):
         if topic.is_dir():
-            for queue in os.scandir(topic.path):
+            for queue in list(os.scandir(topic.path)):
                 if queue.name.isdigit() and queue.is_dir():
                     yield topic.name, int(queue.name)

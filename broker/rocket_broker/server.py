@@ -77,6 +77,7 @@ class BrokerServer:
         self.delay_offsets = DelayOffsets()
         self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
         self._load_tables()
+        store.kinds_are(self.topics.has_batches)
         self.link = MasterLink()
         self.arrivals = Arrivals()
         self.durability = Durability(self.store.sync_log, self._fatal, self._flush)
@@ -271,7 +272,7 @@ class BrokerServer:
         for topic, queue_id in self.store.queues():
             if topic not in self.topics.table:
                 log.warning("topic %s is known again from its messages", topic)
-            self.topics.learn(topic, queue_id)
+            self.topics.learn(topic, queue_id, has_batches=self.store.has_batches(topic))
 
     def _metadata(self) -> Metadata:
         return Metadata(
@@ -355,7 +356,8 @@ class BrokerServer:
 
     def _log_grew(self) -> None:
         for arrival in self.store.take_arrivals():
-            self.topics.learn(arrival.topic, arrival.queue_id)
+            topic = arrival.topic
+            self.topics.learn(topic, arrival.queue_id, has_batches=self.store.has_batches(topic))
             self.broker.role.arrived(*arrival)
 
     def ready(self) -> tuple[bool, str]:

@@ -82,6 +82,8 @@ class BrokerSettings(Settings, frozen=True):
     mapped_file_size_commit_log: Annotated[int, Meta(ge=1000)] = 1 << 30
     #: One entry at least.
     mapped_file_size_consume_queue: Annotated[int, Meta(ge=20)] = 6_000_000
+    #: Apache's spelling. One entry at least.
+    mapper_file_size_batch_consume_queue: Annotated[int, Meta(ge=46)] = 13_800_000
     message_index_enable: bool = True
     max_hash_slot_num: Positive = 5_000_000
     max_index_num: Annotated[int, Meta(ge=100)] = 20_000_000

@@ -43,13 +43,13 @@ class Statistics:
         self._now = now
         self._samples: deque[tuple[float, dict[str, int], dict[tuple[str, str], int]]] = deque(maxlen=_SAMPLES)
 
-    def stored(self, topic: str, size: int) -> None:
-        """A message went into the store."""
+    def stored(self, topic: str, size: int, messages: int = 1) -> None:
+        """A record went into the store, which is so many messages."""
         count = self.stored_by_topic.get(topic)
         if count is None:
             name = topic if len(self.stored_by_topic) < MAX_TOPICS else OTHER
             count = self.stored_by_topic.setdefault(name, Count())
-        count.messages += 1
+        count.messages += messages
         count.size += size
 
     def put_took(self, seconds: float, messages: int = 1) -> None:

@@ -7,7 +7,7 @@ the table holds. Names are checked as RocketMQ does (section 3.8).
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import msgspec
@@ -32,6 +32,11 @@ NOT_SENDABLE: Final = frozenset(
     {SCHEDULE_TOPIC, HALF_TOPIC, "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC",
      "OFFSET_MOVED_EVENT"}
 )  # fmt: skip
+
+#: The attribute that says of which kind a topic's queues are, and the kinds; the first is the default.
+QUEUE_TYPE: Final = "queue.type"
+PLAIN_QUEUES: Final = "SimpleCQ"
+BATCH_QUEUES: Final = "BatchCQ"
 
 #: What names of topics and of consumer groups are made of.
 LEGAL_NAME: Final = re.compile(r"[%|a-zA-Z0-9_-]+")
@@ -102,12 +107,13 @@ class Topics:
         if new:
             self._changed(new)
 
-    def learn(self, topic: str, queue_id: int) -> None:
+    def learn(self, topic: str, queue_id: int, *, has_batches: bool = False) -> None:
         """A message of this queue came from the master: it must be readable, even if the master dies before it is
         asked for its topics again. Its answer replaces what was learnt."""
         config = self.table.get(topic)
         if config is None:
-            self.put(_config(topic, queue_id + 1, PERM_READ | PERM_WRITE))
+            config = _config(topic, queue_id + 1, PERM_READ | PERM_WRITE)
+            self.put(msgspec.structs.replace(config, attributes={QUEUE_TYPE: BATCH_QUEUES} if has_batches else {}))
         elif queue_id >= config.read_queue_nums:
             self.put(msgspec.structs.replace(config, read_queue_nums=queue_id + 1))
 
@@ -121,6 +127,11 @@ class Topics:
     def renew(self) -> None:
         """A new version of the same table: what name servers are told with it changes."""
         self._changed(list(self.table.values()))
+
+    def has_batches(self, topic: str) -> bool:
+        """Whether the topic's queues are to be of batches."""
+        config = self.table.get(topic)
+        return config is not None and is_batch(config)
 
     def is_system(self, topic: str) -> bool:
         return topic in self.system or topic.startswith(_SYSTEM_PREFIX)
@@ -144,6 +155,27 @@ class Topics:
         for config in _built_in(self._settings(), levels):
             self.table[config.topic_name] = config
             self.system.add(config.topic_name)
+
+
+def is_batch(config: TopicConfig) -> bool:
+    """Whether the topic's queues are of batches: a batch that is sent there is one record (decision 0006)."""
+    return config.attributes.get(QUEUE_TYPE) == BATCH_QUEUES
+
+
+def with_batches(table: Mapping[str, TopicConfig]) -> frozenset[str]:
+    """The topics of a table whose queues are of batches."""
+    return frozenset(name for name, config in table.items() if is_batch(config))
+
+
+def check_queue_type(before: TopicConfig | None, after: TopicConfig) -> None:
+    """Raises RequestError for a kind of queues that does not exist, and where a topic would change its kind."""
+    wanted = after.attributes.get(QUEUE_TYPE)
+    if wanted not in (None, PLAIN_QUEUES, BATCH_QUEUES):
+        remark = f"{QUEUE_TYPE} {wanted!r}: value is not in set: [{BATCH_QUEUES}, {PLAIN_QUEUES}]"
+        raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
+    if before is not None and before.attributes.get(QUEUE_TYPE) != wanted:
+        remark = f"attempt to update an unchangeable attribute. key: {QUEUE_TYPE}"
+        raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
 
 
 def check_name(topic: str) -> None:

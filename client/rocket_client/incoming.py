@@ -10,7 +10,7 @@ from zlib import crc32
 
 from rocket_client.message import ReceivedMessage, queue_text
 from rocket_net.connection import address_text
-from rocket_wire import properties, record
+from rocket_wire import inner_batch, properties, record
 from rocket_wire.bodies.body import MessageQueue
 from rocket_wire.compression import decompress
 from rocket_wire.errors import ProtocolError
@@ -20,8 +20,18 @@ log = logging.getLogger("rocket.client")
 
 
 def read_messages(content: bytes, queue: MessageQueue) -> list[ReceivedMessage]:
-    """The records of a pull's answer. Raises ProtocolError where the bytes are no records."""
-    return [read_message(each, queue) for each in record.decode_all(content, check_crc=False)]
+    """The messages of a pull's answer. Raises ProtocolError where the bytes are no records."""
+    stored = record.decode_all(content, check_crc=False)
+    return [read_message(message, queue) for each in stored for message in _unwrapped(each, queue)]
+
+
+def _unwrapped(stored: record.Message, queue: MessageQueue) -> list[record.Message]:
+    """The messages of a record; the record itself where it is no batch, or one that cannot be taken apart."""
+    try:
+        return inner_batch.unwrapped(stored)
+    except ProtocolError as error:
+        log.error("%s offset %d: the batch is given as it came: %s", queue_text(queue), stored.queue_offset, error)
+        return [stored]
 
 
 def read_message(stored: record.Message, queue: MessageQueue) -> ReceivedMessage:

@@ -2,8 +2,9 @@
 
     python tests/interop/golden.py --version 5.3.3 tests/golden/apache        (`make golden`)
 
-Writes store-clean and store-killed (.tar.gz, and .json for what is in it) into the folder; nothing when anything went
-otherwise than the story says. What is in them, and how it came there, tells tests/golden/apache/README.md.
+Writes store-clean, store-killed and store-batches (.tar.gz, and .json for what is in it) into the folder; nothing when
+anything went otherwise than the story says. What is in them, and how it came there, tells
+tests/golden/apache/README.md.
 """
 
 from __future__ import annotations
@@ -24,13 +25,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from rocket_interop import apache
-from rocket_interop.apache import Cluster, ServerFailed
+from rocket_interop.apache import Cluster, Maker, ServerFailed
 from rocket_interop.clients import BUILD, BuildError, Client, JavaBuild
 from rocket_interop.cluster import ClusterError, wait_route
 from rocket_interop.judgement import Message
-from rocket_interop.listing import ListingError, index_headers, listing, queues, text
+from rocket_interop.listing import ListingError, batch_queues, index_headers, listing, queues, text
 from rocket_interop.program import ProgramError
 from rocket_interop.stage import ARRIVAL_SECONDS, ROUTE_SECONDS, SURPLUS_SECONDS, Stage
+
+from rocket_client import Admin
 
 _IPV4 = ("-Djava.net.preferIPv4Stack=true",)
 SENDER = Client("java-5.5.0", JavaBuild("5.5.0"), (), _IPV4)
@@ -54,6 +57,9 @@ DELAYED = [
 BIG = [Message("big", "compress me " * 600, "TagA")]
 PLAIN_AGAIN = [Message("", f"after the restart {i}") for i in range(3)]
 LAST = [Message("order-3", "just before the kill", "TagA")]
+
+#: How many messages each record of BatchCqTopic holds; 0 is a message that was sent alone.
+BATCHES = (3, 0, 0, 5, 1, 20, 0, 2, 2, 7, 0, 1, 4, 0, 3, 0, 9, 2, 0, 1, 1, 6, 0, 8)
 
 #: Beyond what was sent: the one delayed message once more, and twice each of two that a group failed at.
 CLEAN_RECORDS = len(PLAIN + TAGGED + BATCH + DELAYED + BIG) + 150 + 1 + 4
@@ -141,8 +147,47 @@ class Story:
             await asyncio.sleep(0.05)
 
 
+async def send_batches(stage: Stage, topic: str) -> None:
+    """Java's producers, one of batches and one of single messages, in turn."""
+    names = {"topic": topic, "group": "GoldenProducer"}
+    whole = await stage.start("produce", names | {"mode": "batch"})
+    alone = await stage.start("produce", names | {"mode": "sync"})
+    for number, count in enumerate(BATCHES):
+        messages = [Message(f"k-{number}-{part}", f"message {part} of {number}") for part in range(max(count, 1))]
+        await (whole if count else alone).send(messages, as_batch=bool(count))
+    for producer, wanted in ((whole, sum(BATCHES)), (alone, BATCHES.count(0))):
+        await producer.stop()
+        if [sent.status for sent in producer.sent] != ["SEND_OK"] * wanted:
+            raise GoldenError(f"not all messages to {topic} are accepted: {producer.sent} {producer.failed}")
+
+
+async def make_batches(maker: Maker, home: Path, version: str, made: Path) -> None:
+    """A broker with one topic, whose queue is of batches: 24 records in three files of at most ten entries."""
+    with Cluster(home, maker) as cluster:
+        await asyncio.to_thread(cluster.add_namesrv)
+        broker = await asyncio.to_thread(apache.run_broker, maker, home, cluster)
+        stage = Stage(SENDER, [], "golden-batches", cluster.namesrv, "golden", BUILD / "logs")
+        try:
+            async with Admin(cluster.namesrv) as admin:
+                await admin.create_topic("BatchCqTopic", queues=1, attributes={"queue.type": "BatchCQ"})
+            await send_batches(stage, "BatchCqTopic")
+            await _dispatched(broker.store)
+            await asyncio.to_thread(broker.stop)
+            keep(broker.store, "store-batches", version, made)
+        finally:
+            await stage.clear()
+
+
+async def _dispatched(store: Path) -> None:
+    deadline = time.monotonic() + DISPATCH_SECONDS
+    while len(batch_queues(store).get("BatchCqTopic", {}).get("0", [])) < len(BATCHES):
+        if time.monotonic() > deadline:
+            raise GoldenError(f"the queue of batches has only {batch_queues(store)}")
+        await asyncio.sleep(0.05)
+
+
 async def make(version: str, folder: Path) -> None:
-    """Writes the four files into the folder. Raises one of FAILURES."""
+    """Writes the six files into the folder. Raises one of FAILURES."""
     for client in (SENDER, LONG_CLIENT):
         if missing := client.build.missing():
             raise BuildError(f"missing: {missing}")
@@ -166,6 +211,8 @@ async def make(version: str, folder: Path) -> None:
                 keep(broker.store, "store-killed", version, made)
             finally:
                 await stage.clear()
+        (home / "batches").mkdir()
+        await make_batches(maker, home / "batches", version, made)
         shutil.copytree(made, folder, dirs_exist_ok=True)
 
 
@@ -173,7 +220,7 @@ def keep(store: Path, name: str, version: str, made: Path) -> None:
     """Packs a store that was left, with its listing. Raises GoldenError when it is not what the archive is for."""
     found = listing(store, name, version, SENDER.command({}))
     last = found["records"][-1]
-    if found["clean"] != (name == "store-clean"):
+    if found["clean"] != (name != "store-killed"):
         raise GoldenError(f"{name}: the broker left {'no ' if found['clean'] else ''}abort file")
     if found["clean"] == (found["checkpoint"]["physicMsgTimestamp"] < last["storeTimestamp"]):
         raise GoldenError(

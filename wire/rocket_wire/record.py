@@ -12,7 +12,8 @@ Byte for byte the same everywhere, all numbers big-endian; offsets as with IPv4 
     36  4  sysFlag                                2 + n    properties
     40  8  born timestamp, ms
 
-sysFlag bits 0x10 and 0x20 say that the born and the store host are IPv6.
+sysFlag bits 0x10 and 0x20 say that the born and the store host are IPv6; 0x40 and 0x80, both, that the body is that of
+a batch send: INNER_NUM messages, whose offsets follow each other from the record's on (`inner_batch.py`).
 
 A segment of the log whose last bytes hold no record ends with a blank: 4 bytes of its length, 4 of BLANK_MAGIC.
 
@@ -42,6 +43,9 @@ MAX_PROPERTIES_BYTES: Final = 32_767
 
 BORN_HOST_V6: Final = 0x10
 STORE_HOST_V6: Final = 0x20
+#: Both together: the record holds several messages, and its reader takes them apart.
+NEED_UNWRAP: Final = 0x40
+INNER_BATCH: Final = 0x80
 #: The field before the topic, by (sysFlag >> 4) & 3: how long the two hosts are.
 HEADERS: Final = tuple(Struct(f">iiiiiqqiq{born}sq{store}siqi") for born, store in ((8, 8), (20, 8), (8, 20), (20, 20)))
 _SIZE_AND_MAGIC: Final = Struct(">ii")

@@ -11,18 +11,21 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from rocket_broker.delay import restored
 from rocket_broker.processors.hosts import host_bytes
 from rocket_broker.processors.rerouting import Target, rerouted
 from rocket_broker.settings import BrokerSettings
 from rocket_broker.state import Broker
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.queue_entries import MAX_BATCH
 from rocket_broker.store.store import Outgoing, Put
-from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name
+from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name, is_batch
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply, failure
 from rocket_net.gathering import Answered, Answers, Asked
-from rocket_wire import message_id, record
+from rocket_wire import message_id, properties, record
 from rocket_wire.bodies.topics import TopicConfig
 from rocket_wire.codes import ResponseCode
 from rocket_wire.command import ONEWAY, Command
@@ -143,27 +146,24 @@ def send_batch_message(broker: Broker, header: SendMessage, request: Command, co
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, f"batch body: {error}") from None
     for item in items:
         _check_zeros(item.properties)
-    born_host = host_bytes(connection.peer)
-    puts = append_all(
-        broker,
-        [
-            Outgoing(
-                topic=header.topic,
-                queue_id=queue_id,
-                body=item.body,
-                properties=item.properties,
-                sys_flag=header.sys_flag,
-                flag=item.flag,
-                born_timestamp=header.born_timestamp,
-                born_host=born_host,
-                store_host=broker.store_host,
-                reconsume_times=header.reconsume_times or 0,
-            )
-            for item in items
-        ],
+    whole = Outgoing(
+        topic=header.topic,
+        queue_id=queue_id,
+        body=request.body,
+        sys_flag=header.sys_flag,
+        flag=header.flag,
+        born_timestamp=header.born_timestamp,
+        born_host=host_bytes(connection.peer),
+        store_host=broker.store_host,
+        reconsume_times=header.reconsume_times or 0,
     )
+    unique_key = _unique_key(header) if is_batch(config) else None
+    if unique_key is None:
+        puts = append_all(broker, [_part(whole, item) for item in items])
+    else:
+        puts = [_append_whole(broker, whole, header, len(items))]
     ids = ",".join(message_id.offset_message_id(broker.store_host, put.position) for put in puts)
-    answer = _answer(broker, ids, queue_id, puts[0])
+    answer = _answer(broker, ids, queue_id, puts[0], unique_key)
     if not broker.acknowledgement.is_needed:
         return request.reply(answer)
     waiting = broker.acknowledgement.wait(puts[-1].end)
@@ -174,6 +174,34 @@ def send_batch_message(broker: Broker, header: SendMessage, request: Command, co
     return when_durable()
 
 
+def _part(whole: Outgoing, item: record.BatchItem) -> Outgoing:
+    return msgspec.structs.replace(whole, body=item.body, properties=item.properties, flag=item.flag)
+
+
+def _unique_key(header: SendMessage) -> str | None:
+    """The unique key of a batch as a whole. Who gives it one knows of records that hold several (decision 0006)."""
+    return properties.decode((header.properties or "").encode()).get("UNIQ_KEY")
+
+
+def _append_whole(broker: Broker, whole: Outgoing, header: SendMessage, count: int) -> Put:
+    """Stores a batch of `count` messages as one record. Raises RequestError when the store cannot take it."""
+    if count > MAX_BATCH:
+        raise RequestError(ResponseCode.MESSAGE_ILLEGAL, f"batch of {count} messages: {MAX_BATCH} are possible")
+    text = header.properties or ""
+    if not text.endswith(properties.PAIR_END):
+        text += properties.PAIR_END
+    content = _encoded(text + broker.stamp.properties)
+    try:
+        put = broker.store.put_batch(msgspec.structs.replace(whole, properties=content), count)
+    except StoreError as error:
+        broker.statistics.put_failures += count
+        raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the batch: {error}") from None
+    broker.arrivals.notify(whole.topic, whole.queue_id, put.queue_offset + count - 1, put.tags_code)
+    broker.statistics.stored(whole.topic, put.size, count)
+    broker.written()
+    return put
+
+
 def _with_status(request: Command, answer: SendMessageAnswer, status: ResponseCode) -> Command:
     reply = request.reply(answer)
     reply.code = status
@@ -181,12 +209,15 @@ def _with_status(request: Command, answer: SendMessageAnswer, status: ResponseCo
     return reply
 
 
-def _answer(broker: Broker, msg_id: str, queue_id: int, put: Put) -> SendMessageAnswer:
+def _answer(
+    broker: Broker, msg_id: str, queue_id: int, put: Put, batch_uniq_id: str | None = None
+) -> SendMessageAnswer:
     settings = broker.config.settings
     return SendMessageAnswer(
         msg_id=msg_id,
         queue_id=queue_id,
         queue_offset=put.queue_offset,
+        batch_uniq_id=batch_uniq_id,
         region=settings.region_id,
         trace_on=settings.trace_on,
     )

@@ -38,7 +38,10 @@ def consumer_send_msg_back(
     stored = broker.store.look_up(header.offset)
     if stored is None:
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"look message by offset failed, {header.offset}")
-    again = _again(broker, header, group, record.decode(stored))
+    failed = record.decode(stored)
+    if failed.sys_flag & record.INNER_BATCH:  # its consumer then sends the one message anew, which it alone knows
+        raise RequestError(ResponseCode.SYSTEM_ERROR, f"MESSAGE_ILLEGAL: the record at {header.offset} is a batch")
+    again = _again(broker, header, group, failed)
     if again.topic == SCHEDULE_TOPIC:
         check_deliverable(broker, again)
     put = append(broker, again)

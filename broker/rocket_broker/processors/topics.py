@@ -11,7 +11,7 @@ import msgspec
 
 from rocket_broker.state import Broker
 from rocket_broker.store.errors import StoreError
-from rocket_broker.topics import check_name
+from rocket_broker.topics import check_name, check_queue_type
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
 from rocket_wire.bodies.body import MessageQueue
@@ -67,7 +67,7 @@ def update_and_create_topic(
 def update_and_create_topic_list(broker: Broker, request: Command, _: Connection) -> Answer:
     """The same for several topics: all or none."""
     _require_master(broker)
-    configs = CreateTopicListRequestBody.decode(request.body).topic_config_list
+    configs = [_listed(broker, each) for each in CreateTopicListRequestBody.decode(request.body).topic_config_list]
     for config in configs:
         _check(broker, config)
     changed = [config for config in configs if broker.topics.put(config)]
@@ -151,8 +151,21 @@ def changed_attributes(before: Mapping[str, str], changes: str) -> dict[str, str
     return attributes
 
 
+def _listed(broker: Broker, config: TopicConfig) -> TopicConfig:
+    """The topic with its attributes, which a list may name as changes (`"+key": "value"`), as Apache's tools do."""
+    changes = {key: value for key, value in config.attributes.items() if key.startswith(("+", "-"))}
+    if not changes:
+        return config
+    before = broker.topics.get(config.topic_name)
+    kept = {key: value for key, value in config.attributes.items() if key not in changes}
+    text = ",".join(f"{key}={value}" if key[0] == "+" else key for key, value in changes.items())
+    attributes = changed_attributes((before.attributes if before else {}) | kept, text)
+    return msgspec.structs.replace(config, attributes=attributes)
+
+
 def _check(broker: Broker, config: TopicConfig) -> None:
     check_name(config.topic_name)
+    check_queue_type(broker.topics.get(config.topic_name), config)
     if broker.topics.is_system(config.topic_name):
         remark = f"The topic[{config.topic_name}] is conflict with system topic."
         raise RequestError(ResponseCode.INVALID_PARAMETER, remark)

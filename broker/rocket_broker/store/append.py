@@ -10,18 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatch, Dispatcher
-from rocket_broker.store.encoding import encode, record_size, record_sys_flag
-from rocket_broker.store.errors import StoreError
+from rocket_broker.store.encoding import batched, encode, record_size, record_sys_flag
+from rocket_broker.store.entry_queue import EntryQueue
+from rocket_broker.store.errors import StoreError, refused
 from rocket_broker.store.values import Outgoing, Put
-from rocket_wire import record
+from rocket_wire import inner_batch, record
 from rocket_wire.errors import ProtocolError
 
 #: A clock that is set back by this much or less does not put the log out of order; by more, it was wrong before.
 _CLOCK_STEP_MS: Final = 10_000
 
-_Sized = tuple[ConsumeQueue, int, int]
+_Sized = tuple[EntryQueue, int, int]
 
 
 class _Run:
@@ -34,7 +34,7 @@ class _Run:
         self.timestamp = timestamp
         self.parts: list[bytes] = []
         self.dispatches: list[Dispatch] = []
-        self.offsets: dict[ConsumeQueue, int] = {}
+        self.offsets: dict[EntryQueue, int] = {}
 
 
 class Appender:
@@ -72,6 +72,26 @@ class Appender:
         puts = [self._add(run, message, found) for message, found in zip(messages, sized, strict=True)]
         self._write(run)
         return puts
+
+    def batch(self, message: Outgoing, count: int) -> Put:
+        """Appends `count` messages, whose batch is the body, as one record. Raises StoreFull and StoreError."""
+        try:
+            queue = self._dispatcher.batch_queue(message.topic, message.queue_id)
+        except ProtocolError as error:
+            raise StoreError(str(error)) from None
+        except OSError as error:
+            raise refused(f"the queues of topic {message.topic} cannot become queues of batches", error) from error
+        message = batched(message, count, queue.max_offset)
+        _, sys_flag, size = self._sized(message)
+        sys_flag |= inner_batch.BITS
+        run = self._run(self._log.room(size))
+        tags_code = self._dispatcher.tags_code(queue, message.properties, run.timestamp)
+        put = Put(run.end, size, queue.max_offset, run.timestamp, tags_code, count)
+        run.parts.append(encode(message, queue, put, sys_flag))
+        run.dispatches.append((queue, put, sys_flag, message.properties))
+        run.end += size
+        self._write(run)
+        return put
 
     def _run(self, end: int) -> _Run:
         timestamp = self._now_ms()

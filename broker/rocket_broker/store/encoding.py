@@ -7,20 +7,23 @@ from struct import error as struct_error
 from typing import Final
 from zlib import crc32
 
-from rocket_broker.store.consume_queue import ConsumeQueue
+import msgspec
+
+from rocket_broker.store.entry_queue import EntryQueue
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.values import Outgoing, Put
-from rocket_wire import record
+from rocket_wire import inner_batch, record
 from rocket_wire.errors import ProtocolError
 
 _LENGTH: Final = Struct(">h")
-_HOST_BITS: Final = record.BORN_HOST_V6 | record.STORE_HOST_V6
+#: What only the store says of a record, whatever a message claims.
+_OWN_BITS: Final = record.BORN_HOST_V6 | record.STORE_HOST_V6 | inner_batch.BITS
 _IPV4_HOSTS: Final = 16
 
 
 def record_sys_flag(message: Outgoing) -> int:
-    """The message's sysFlag with the bits that say how long its hosts are. Raises StoreError."""
-    flags = message.sys_flag & ~_HOST_BITS
+    """The message's sysFlag as that of one message, with the bits for how long its hosts are. Raises StoreError."""
+    flags = message.sys_flag & ~_OWN_BITS
     if len(message.born_host) + len(message.store_host) != _IPV4_HOSTS:
         try:
             flags |= record.host_flags(message.born_host, message.store_host)
@@ -29,7 +32,13 @@ def record_sys_flag(message: Outgoing) -> int:
     return flags
 
 
-def record_size(message: Outgoing, queue: ConsumeQueue, sys_flag: int) -> int:
+def batched(message: Outgoing, count: int, offset: int) -> Outgoing:
+    """The message as what holds `count` messages, the first at `offset` of their queue: so its properties say."""
+    said = b"INNER_NUM\x01%d\x02INNER_BASE\x01%d\x02" % (count, offset)
+    return msgspec.structs.replace(message, properties=message.properties + said)
+
+
+def record_size(message: Outgoing, queue: EntryQueue, sys_flag: int) -> int:
     """How many bytes the record takes."""
     return (
         record.HEADERS[sys_flag >> 4 & 3].size
@@ -40,7 +49,7 @@ def record_size(message: Outgoing, queue: ConsumeQueue, sys_flag: int) -> int:
     )
 
 
-def encode(message: Outgoing, queue: ConsumeQueue, put: Put, sys_flag: int) -> bytes:
+def encode(message: Outgoing, queue: EntryQueue, put: Put, sys_flag: int) -> bytes:
     """The record. Raises StoreError for a number that does not fit its field, or properties above 32767 bytes."""
     body, content = message.body, message.properties
     try:

@@ -12,10 +12,11 @@ import logging
 from struct import Struct
 from typing import Final
 
+from rocket_broker.store.choosing import Wish
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
+from rocket_broker.store.entry_queue import EntryQueue
 from rocket_broker.store.errors import refused
-from rocket_broker.store.queue_loading import BLANK_SIZE
+from rocket_broker.store.queue_entries import BLANK_SIZE, Unpacked
 from rocket_broker.store.values import GetStatus, Got
 from rocket_wire import record
 
@@ -38,25 +39,14 @@ _MAX_BUFFERS: Final = 1000
 _MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
 _OF_NO_RECORD: Final = (0, BLANK_SIZE, 0)
 
-Entries = list[tuple[int, int, int]]
+Entries = list[Unpacked]
 
 
 class WouldBlock(Exception):
     """What is asked for is not in memory, and the caller did not allow to wait for the disk."""
 
 
-class Wish:
-    """How much of a queue is wanted: so many messages, so many bytes (the first message counts always), which tags."""
-
-    __slots__ = ("max_bytes", "max_messages", "tags")
-
-    def __init__(self, max_messages: int, max_bytes: int, tags: frozenset[int] | None) -> None:
-        self.max_messages = max_messages
-        self.max_bytes = max_bytes
-        self.tags = tags
-
-
-def outside(queue: ConsumeQueue | None, offset: int, high: int) -> Got | None:
+def outside(queue: EntryQueue | None, offset: int, high: int) -> Got | None:
     """The answer to a read that has nothing to read; None where there is something. The queue ends at `high`."""
     if queue is None:
         return Got(GetStatus.NO_MATCHED_LOGIC_QUEUE, 0, 0, 0)
@@ -75,37 +65,37 @@ def outside(queue: ConsumeQueue | None, offset: int, high: int) -> Got | None:
 class Reader:
     """Reads queues of one store."""
 
-    def __init__(self, log: CommitLog, queues: ConsumeQueues, logger: logging.Logger) -> None:
+    def __init__(self, log: CommitLog, logger: logging.Logger) -> None:
         self._log = log
-        self._queues = queues
         self._logger = logger
         self._unwanted = memoryview(bytearray(_NEAR_BYTES))
 
-    def get(self, queue: ConsumeQueue, offset: int, high: int, wish: Wish, *, may_block: bool) -> Got:
+    def get(self, queue: EntryQueue, offset: int, high: int, wish: Wish, *, may_block: bool) -> Got:
         """Records from `offset`, which the queue must have, up to `high` at most. Raises WouldBlock and StoreError."""
         low = queue.min_offset
         count = wish.max_messages if wish.tags is None else max(_MAX_ENTRIES, wish.max_messages)
         count = min(count, high - offset)
         entries = self.entries(queue, offset, count, may_block=may_block)
         if not entries:
-            return Got(GetStatus.OFFSET_FOUND_NULL, self._queues.next_file_offset(offset), low, high)
-        wanted, count, taken = self._choose(entries, wish)
-        body = self._records(wanted, count, may_block=may_block)
+            return Got(GetStatus.OFFSET_FOUND_NULL, queue.next_file_offset(offset), low, high)
+        wanted, records, messages, following = queue.choose(offset, entries, wish, self._log.first)
+        body = self._records(wanted, records, may_block=may_block)
         if body is None:
             if not may_block:
                 raise WouldBlock
-            wanted, count, taken = self._choose(self._without_rubbish(queue, offset, entries), wish)
+            entries = self._without_rubbish(queue, offset, entries)
+            wanted, records, messages, following = queue.choose(offset, entries, wish, self._log.first)
             body = self._read(wanted, may_block=True)
-        if not count:
-            is_removed = any(position < self._log.first or size == BLANK_SIZE for position, size, _ in entries)
+        if not records:
+            is_removed = any(entry[0] < self._log.first or entry[1] == BLANK_SIZE for entry in entries)
             status = GetStatus.MESSAGE_WAS_REMOVING if is_removed else GetStatus.NO_MATCHED_MESSAGE
-            return Got(status, offset + taken, low, high)
-        return Got(GetStatus.FOUND, offset + taken, low, high, body, count)
+            return Got(status, following, low, high)
+        return Got(GetStatus.FOUND, following, low, high, body, messages)
 
-    def entries(self, queue: ConsumeQueue, offset: int, count: int, *, may_block: bool) -> Entries:
+    def entries(self, queue: EntryQueue, offset: int, count: int, *, may_block: bool) -> Entries:
         """Entries of a queue, none where their file is missing. Raises WouldBlock and StoreError."""
         try:
-            entries = self._queues.entries(queue, offset, count, may_block=may_block)
+            entries = queue.entries(offset, count, may_block=may_block)
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -131,40 +121,17 @@ class Reader:
             count -= 1
         return None if count or at != len(body) else body
 
-    def _without_rubbish(self, queue: ConsumeQueue, offset: int, entries: Entries) -> Entries:
+    def _without_rubbish(self, queue: EntryQueue, offset: int, entries: Entries) -> Entries:
         kept = []
-        for number, (position, size, tags_code) in enumerate(entries, offset):
+        for number, (position, size, tags_code, *rest) in zip(queue.offsets_of(entries, offset), entries, strict=False):
             content = self.record(position, size)
-            if content is None or len(content) != size:
+            is_whole = content is not None and len(content) == size
+            if not is_whole:
                 self._logger.error(
-                    "queue %s/%d: the entry at offset %d is of no record: passed over",
-                    queue.topic, queue.queue_id, number,
+                    "queue %s: the entry at offset %d is of no record: passed over", queue.place, number
                 )  # fmt: skip
-                kept.append(_OF_NO_RECORD)
-            else:
-                kept.append((position, size, tags_code))
+            kept.append((position, size, tags_code, *rest) if is_whole else (*_OF_NO_RECORD, *rest))
         return kept
-
-    def _choose(self, entries: Entries, wish: Wish) -> tuple[list[tuple[int, int]], int, int]:
-        """(position, size) of what to read, neighbours made one; how many messages; how many entries that takes."""
-        wanted: list[tuple[int, int]] = []
-        first, tags, room, limit = self._log.first, wish.tags, wish.max_bytes, wish.max_messages
-        count = start = end = taken = 0
-        for position, size, tags_code in entries:
-            if (tags is None or tags_code in tags) and position >= first and 0 < size != BLANK_SIZE:
-                room -= size
-                if count and (room < 0 or count == limit):
-                    break
-                count += 1
-                if position != end:
-                    if end:
-                        wanted.append((start, end - start))
-                    start = position
-                end = position + size
-            taken += 1
-        if count:
-            wanted.append((start, end - start))
-        return wanted, count, taken
 
     def _read(self, wanted: list[tuple[int, int]], *, may_block: bool) -> bytes:
         """Those bytes, one piece after the other. What lies between near ones is read, too, and thrown away."""
@@ -216,17 +183,17 @@ class Reader:
         timestamp: int = _LONG.unpack_from(content, 68 if is_born_v6 else 56)[0]
         return timestamp
 
-    def store_time(self, queue: ConsumeQueue, offset: int) -> int | None:
+    def store_time(self, queue: EntryQueue, offset: int) -> int | None:
         """When the message at `offset` was stored, ms; None where there is none."""
         try:
-            entry = self._queues.entry(queue, offset)
+            entry = queue.entry(offset)
         except FileNotFoundError:
             return None
         except OSError as error:
             raise refused(f"cannot read queue {queue.topic}/{queue.queue_id}", error) from error
-        return None if entry is None else self.store_time_at(entry.position)
+        return None if entry is None else self.store_time_at(entry[0])
 
-    def offset_by_time(self, queue: ConsumeQueue, timestamp: int, *, upper: bool) -> int:
+    def offset_by_time(self, queue: EntryQueue, timestamp: int, *, upper: bool) -> int:
         """The first offset stored at `timestamp` or later, else the maximum; for `upper` see the store."""
         low, high = queue.min_offset, queue.max_offset
         while low < high:

@@ -22,7 +22,6 @@ from typing import Final
 
 from rocket_broker.store.checkpoint import Checkpoint
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED, Dispatcher
 from rocket_broker.store.errors import StoreError, refused
@@ -87,6 +86,7 @@ class Recovery:
             self._settle(end, is_untouched=self.is_clean and end == start)
             self.log.flushed = min(start, end)  # who knows what the last process had synced
         self.dispatcher.queues.drop_before(self.log.first)
+        self.dispatcher.make_batches()
         self.dispatcher.reached(self.log.end)
 
     def _distrust(self) -> None:
@@ -102,7 +102,7 @@ class Recovery:
                     f"{self.keeper.path} to start empty"
                 )
             return log.first
-        if self.checkpoint.is_remaking or not self.dispatcher.queues.folder.is_dir():
+        if self.checkpoint.is_remaking or self.dispatcher.queues.are_absent:
             return log.first
         if position is not None and log.first <= position <= log.end:
             return position
@@ -189,7 +189,7 @@ class Recovery:
         if index is not None:
             index.dispatch()
         indexed = index.end_position if index is not None else -1
-        requeue = Requeue(self.dispatcher.queues, self.log.first, self.logger, is_whole=start == self.log.first)
+        requeue = Requeue(self.log.first, self.logger, is_whole=start == self.log.first)
         scan = self._log_scan(start, requeue)
         progress, told = start + _PROGRESS_BYTES, start
         for message in scan:
@@ -220,9 +220,9 @@ class Recovery:
         is_deleted = self.deletions.has(message.topic, message.position)
         try:
             if is_deleted:  # the index knows it as before, no queue does
-                queue = ConsumeQueue(message.topic, message.queue_id)
+                queue = self.dispatcher.queues.unlisted(message.topic, message.queue_id)
             else:
-                queue = self.dispatcher.queues.ensure(message.topic, message.queue_id)
+                queue = self.dispatcher.queue_of(message)
         except ProtocolError as error:
             self.logger.error("the record at position %d is left out: %s", message.position, error)
             return

@@ -42,9 +42,8 @@ class Replica:
                 put = self._dispatcher.dispatch_read(message)
                 self.last_timestamp = max(self.last_timestamp, put.store_timestamp)
                 if not message.sys_flag & NOT_QUEUED:
-                    self._arrivals.append(
-                        Arrival(message.topic, message.queue_id, put.queue_offset, put.tags_code, put.end)
-                    )
+                    topic, queue_id, last = message.topic, message.queue_id, put.queue_offset + put.count - 1
+                    self._arrivals.append(Arrival(topic, queue_id, last, put.tags_code, put.end))
         except ProtocolError as error:
             self._cut()
             raise StoreError(f"the master's bytes at position {self._log.end} are no record: {error}") from error

@@ -33,6 +33,7 @@ class StoreSettings(msgspec.Struct, frozen=True, kw_only=True):
     commitlog_path: Path
     segment_size: int = 1 << 30
     queue_file_size: int = 6_000_000
+    batch_queue_file_size: int = 300_000 * 46
     index_enable: bool = True
     max_hash_slots: int = 5_000_000
     max_index_entries: int = 20_000_000

@@ -16,18 +16,20 @@ from collections.abc import Callable, Container, Sequence
 from itertools import islice
 
 from rocket_broker.store.append import Appender
+from rocket_broker.store.choosing import Wish
 from rocket_broker.store.commit_log import CommitLog
-from rocket_broker.store.consume_queue import ConsumeQueue, ConsumeQueues
+from rocket_broker.store.consume_queues import ConsumeQueues, QueueSizes
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import Dispatcher
 from rocket_broker.store.encoding import record_size, record_sys_flag
+from rocket_broker.store.entry_queue import EntryQueue
 from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import make_folder, sync_file_system, sync_folder
 from rocket_broker.store.index import Index
 from rocket_broker.store.keeper import Keeper
 from rocket_broker.store.matching import matches
-from rocket_broker.store.reading import Reader, Wish, WouldBlock, outside
+from rocket_broker.store.reading import Reader, WouldBlock, outside
 from rocket_broker.store.recovery import Progress, Recovery
 from rocket_broker.store.replica import Replica
 from rocket_broker.store.retention import Cleaner
@@ -41,19 +43,22 @@ __all__ = ["Arrival", "GetStatus", "Got", "MessageStore", "Outgoing", "Put"]
 class MessageStore:
     """The messages of one broker. Made by `open`, ended by `close`."""
 
-    def __init__(self, settings: StoreSettings, now_ms: Callable[[], int], log: logging.Logger) -> None:
+    def __init__(
+        self, settings: StoreSettings, now_ms: Callable[[], int], log: logging.Logger, is_batch: Callable[[str], bool]
+    ) -> None:
         self._settings = settings
         self._now_ms = now_ms
         self._logger = log
         self._log = CommitLog(settings.commitlog_path, settings.segment_size, settings.open_files, log)
-        self._queues = ConsumeQueues(settings.root / "consumequeue", settings.queue_file_size, settings.open_files, log)
+        sizes = QueueSizes(settings.queue_file_size, settings.batch_queue_file_size, settings.open_files)
+        self._queues = ConsumeQueues(settings.root, sizes, is_batch, log)
         self._index = (
             Index(settings.root / "index", settings.max_hash_slots, settings.max_index_entries, log)
             if settings.index_enable
             else None
         )
-        self._dispatcher = Dispatcher(self._queues, self._index, settings.delay_levels)
-        self._reader = Reader(self._log, self._queues, log)
+        self._reader = Reader(self._log, log)
+        self._dispatcher = Dispatcher(self._queues, self._index, settings.delay_levels, self._reader.store_time_at)
         self._appender = Appender(self._log, self._dispatcher, now_ms)
         self._replica = Replica(self._log, self._dispatcher)
         self._deletions = Deletions(settings.root, log)
@@ -72,14 +77,16 @@ class MessageStore:
         now_ms: Callable[[], int],
         log: logging.Logger,
         progress: Progress | None = None,
+        is_batch: Callable[[str], bool] = lambda topic: False,
     ) -> MessageStore:
         """Locks the folder and recovers what is in it. Raises StoreLocked, StoreError, OSError.
 
         `progress` is told now and then which part of the log is read: its begin, how far, and where it ends at most.
+        `is_batch` says of a topic that has no queues yet whether they are to be of batches, see `kinds_are`.
         """
         make_folder(settings.root)
         lock = DirectoryLock(settings.root, now_ms())
-        store = cls(settings, now_ms, log)
+        store = cls(settings, now_ms, log, is_batch)
         try:
             store._recover(progress)
         except BaseException:
@@ -132,7 +139,7 @@ class MessageStore:
 
     def fits(self, message: Outgoing) -> bool:
         """Whether a segment has room for this message's record at all."""
-        queue = ConsumeQueue(message.topic, message.queue_id)
+        queue = self._queues.unlisted(message.topic, message.queue_id)
         size = record_size(message, queue, record_sys_flag(message))
         return size + record.BLANK_BYTES <= self._settings.segment_size
 
@@ -151,6 +158,21 @@ class MessageStore:
         """Appends all or none of `messages` in one write. Raises StoreFull and StoreError."""
         return self._appender.all(messages)
 
+    def put_batch(self, message: Outgoing, count: int) -> Put:
+        """Appends `count` messages as one record, whose body is their batch. Raises StoreFull and StoreError.
+
+        The topic's queues are, or become, queues of batches.
+        """
+        return self._appender.batch(message, count)
+
+    def kinds_are(self, is_batch: Callable[[str], bool]) -> None:
+        """From now on `is_batch` is asked of which kind a topic's first queue is."""
+        self._queues.is_batch = is_batch
+
+    def has_batches(self, topic: str) -> bool:
+        """Whether the topic's queues are of batches, or will be."""
+        return self._queues.has_batches(topic)
+
     # -- reading ----------------------------------------------------------------------------------------------------
 
     def get(
@@ -159,7 +181,7 @@ class MessageStore:
     ) -> Got | None:  # fmt: skip
         """Records of a queue from `offset` on: up to `max_messages` and `max_bytes`, the first whatever its size.
 
-        Only messages whose tag code is in `tags`, where given. None where the disk would have to be waited for: ask
+        A record that holds several messages comes as a whole, `offset` may be inside of it. Only messages whose tag code is in `tags`, where given. None where the disk would have to be waited for: ask
         again with may_block=True, in a thread. Raises StoreError when the disk fails.
         """
         queue = self._queues.get(topic, queue_id)
@@ -178,12 +200,12 @@ class MessageStore:
         queue = self._queues.get(topic, queue_id)
         return 0 if queue is None else self._readable(queue)
 
-    def _readable(self, queue: ConsumeQueue) -> int:
+    def _readable(self, queue: EntryQueue) -> int:
         """Where the queue ends for readers. Raises StoreError."""
         if self._log.end <= self.readable_end:
             return queue.max_offset
         try:
-            return self._queues.end_by(queue, self.readable_end)
+            return queue.end_by(self.readable_end)
         except OSError as error:
             raise refused(f"cannot read queue {queue.topic}/{queue.queue_id}", error) from error
 
@@ -218,20 +240,19 @@ class MessageStore:
 
     def has_since(self, topic: str, position: int) -> bool:
         """Whether the topic has a message at or behind `position`. May wait for the disk. Raises StoreError."""
-        for queue in self._queues.by_topic.get(topic, {}).values():
-            if queue.max_offset > queue.min_offset:
-                last = self._reader.entries(queue, queue.max_offset - 1, 1, may_block=True)
-                if last and last[0][0] >= position:
-                    return True
-        return False
+        try:
+            return self._queues.newest_position(topic) >= position
+        except OSError as error:
+            raise refused(f"cannot read the queues of topic {topic}", error) from error
 
     def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
         """(position, size, tag code) from `offset` on, none only at the queue's end and where a file of it is missing.
 
-        May wait for the disk. Raises StoreError.
+        Of `max_entries` messages: as many entries, but in a queue of batches. May wait for the disk. Raises StoreError.
         """
         queue = self._queues.get(topic, queue_id)
-        return [] if queue is None else self._reader.entries(queue, offset, max_entries, may_block=True)
+        found = [] if queue is None else self._reader.entries(queue, offset, max_entries, may_block=True)
+        return [(position, size, tags_code) for position, size, tags_code, *_ in found]
 
     def look_up(self, position: int, size: int | None = None) -> bytes | None:
         """The record at `position`, None where none begins. May wait for the disk. Raises StoreError."""
@@ -308,8 +329,7 @@ class MessageStore:
         with self._keeper.cutting(position):
             if self._index is not None:
                 self._index.cut(position)
-            for queue in self._queues.all():
-                self._queues.truncate(queue, self._queues.end_by(queue, position))
+            self._queues.truncate(position)
             self._deletions.end_at(position)
             self._replica.cut(position)
 

@@ -25,26 +25,22 @@ class Outgoing(msgspec.Struct, kw_only=True, gc=False):
 
 
 class Put(msgspec.Struct, frozen=True, gc=False):
-    """Where a message went. `tags_code` is what its consume queue entry holds: the tag's hash, or the delivery time."""
+    """Where a message went. `tags_code` is what its consume queue entry holds: the tag's hash, or the delivery time.
+
+    A record may hold several messages, `count`; then the queue offset is that of the first.
+    """
 
     position: int
     size: int
     queue_offset: int
     store_timestamp: int
     tags_code: int
+    count: int = 1
 
     @property
     def end(self) -> int:
         """The position behind the message."""
         return self.position + self.size
-
-
-class Entry(NamedTuple):
-    """One entry of a consume queue."""
-
-    position: int
-    size: int
-    tags_code: int
 
 
 class GetStatus(Enum):
@@ -62,7 +58,7 @@ class GetStatus(Enum):
 
 
 class Got(msgspec.Struct, frozen=True, gc=False):
-    """What a queue had to give: `count` records one after the other in `body`, and where to go on."""
+    """What a queue had to give: the records of `count` messages, one after the other in `body`, and where to go on."""
 
     status: GetStatus
     next_offset: int
@@ -73,7 +69,7 @@ class Got(msgspec.Struct, frozen=True, gc=False):
 
 
 class Arrival(NamedTuple):
-    """A message that came by replication; `end` is the position behind it."""
+    """A message that came by replication, the last one of its record; `end` is the position behind it."""
 
     topic: str
     queue_id: int

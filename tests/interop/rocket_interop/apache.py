@@ -23,6 +23,7 @@ _START_SECONDS = 90.0
 _SMALL_FILES = {
     "mappedFileSizeCommitLog": "65536",
     "mappedFileSizeConsumeQueue": "400",
+    "mapperFileSizeBatchConsumeQueue": "460",
     "maxHashSlotNum": "100",
     "maxIndexNum": "400",
     "timerWheelEnable": "false",

@@ -135,7 +135,8 @@ def all_clients() -> list[Client]:
     clients = []
     for version in ("4.9.8", "5.5.0"):
         java = JavaBuild(version)
-        clients.append(Client(f"java-{version}", java, (*SENDS, "batch", "lite", *CONSUMES)))
+        since_5 = ("batch-queue",) if version.startswith("5.") else ()
+        clients.append(Client(f"java-{version}", java, (*SENDS, "batch", *since_5, "lite", *CONSUMES)))
         binary = ("-Drocketmq.serialize.type=ROCKETMQ",)
         clients.append(
             Client(f"java-{version}-binary", java, ("sync", "oneway", "batch", "pull", "clustering", "retry"), binary)

@@ -1,7 +1,7 @@
 """What is in a store directory, told without our broker's code: the `.json` beside a golden archive.
 
 The log's records are read by Apache's decoder (`role=records`), the other files here, by the layout that Apache's
-sources give them: ConsumeQueue.java, IndexHeader.java, StoreCheckpoint.java.
+sources give them: ConsumeQueue.java, BatchConsumeQueue.java, IndexHeader.java, StoreCheckpoint.java.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 _QUEUE_ENTRY = struct.Struct(">qiq")
+_BATCH_ENTRY = struct.Struct(">qiqqqhii")
 _INDEX_HEADER = struct.Struct(">qqqqii")
 _INDEX_NAMES = ("beginTimestamp", "endTimestamp", "beginPhyOffset", "endPhyOffset", "hashSlotCount", "indexCount")
 _CHECKPOINT = struct.Struct(">qqqqq")
@@ -22,7 +23,7 @@ _CHECKPOINT_NAMES = (
 )  # fmt: skip
 _RECORD_SECONDS = 60
 
-Queues = dict[str, dict[str, list[tuple[int, int, int]]]]
+Queues = dict[str, dict[str, list[tuple[int, ...]]]]
 
 
 class ListingError(Exception):
@@ -39,10 +40,11 @@ def listing(store: Path, name: str, version: str, program: Sequence[str]) -> dic
             zip(_CHECKPOINT_NAMES, _CHECKPOINT.unpack_from((store / "checkpoint").read_bytes()), strict=True)
         ),
         "index": index_headers(store),
+        **({"batchConsumeQueues": batches} if (batches := batch_queues(store)) else {}),
         "consumeQueues": queues(store),
         "records": _records(store, program),
     }
-    _check(found["consumeQueues"], found["records"])
+    _check(found["consumeQueues"], batches, found["records"])
     return found
 
 
@@ -68,10 +70,19 @@ def index_headers(store: Path) -> dict[str, dict[str, int]]:
 
 def queues(store: Path) -> Queues:
     """[commit log offset, size, tagsCode] by topic and queue id, also while a broker writes."""
+    return _entries(store / "consumequeue", _QUEUE_ENTRY)
+
+
+def batch_queues(store: Path) -> Queues:
+    """Of topics with queue.type=BatchCQ: the same, and store time, first offset, messages, two numbers not used."""
+    return _entries(store / "batchconsumequeue", _BATCH_ENTRY)
+
+
+def _entries(kind: Path, entry: struct.Struct) -> Queues:
     found: Queues = {}
-    for folder in sorted((store / "consumequeue").glob("*/*"), key=lambda path: (path.parent.name, int(path.name))):
+    for folder in sorted(kind.glob("*/*"), key=lambda path: (path.parent.name, int(path.name))):
         content = b"".join(file.read_bytes() for file in sorted(folder.iterdir()))
-        entries = [entry for entry in _QUEUE_ENTRY.iter_unpack(content) if entry[1]]  # the rest of a file is zeros
+        entries = [each for each in entry.iter_unpack(content) if each[1]]  # the rest of a file is zeros
         found.setdefault(folder.parent.name, {})[folder.name] = entries
     return found
 
@@ -85,13 +96,18 @@ def _records(store: Path, program: Sequence[str]) -> list[dict[str, Any]]:
     return [{name: value for name, value in event.items() if name not in ("event", "at")} for event in events]
 
 
-def _check(found: Queues, records: list[dict[str, Any]]) -> None:
+def _check(found: Queues, batches: Queues, records: list[dict[str, Any]]) -> None:
     """Every record has the one entry in its place, and there are no others. Raises ListingError."""
     entries = {
         (topic, int(queue_id), offset): entry[:2]
         for topic, ids in found.items()
         for queue_id, listed in ids.items()
         for offset, entry in enumerate(listed)
+    } | {
+        (topic, int(queue_id), entry[4]): entry[:2]
+        for topic, ids in batches.items()
+        for queue_id, listed in ids.items()
+        for entry in listed
     }
     wanted = {(r["topic"], r["queueId"], r["queueOffset"]): (r["commitLogOffset"], r["size"]) for r in records}
     if entries != wanted:

@@ -13,6 +13,8 @@ from rocket_interop import judgement
 from rocket_interop.judgement import Faults, Message
 from rocket_interop.stage import Stage, of
 
+from rocket_client import Admin
+
 #: The tutorial's names are fixed, so two clients may not play it at the same time.
 _tutorial_turn = asyncio.Lock()
 
@@ -208,6 +210,27 @@ async def retry(stage: Stage) -> Faults:
     return faults + judgement.redelivered(asked, {failing.key}, consumer.received)
 
 
+async def batch_queue(stage: Stage) -> Faults:
+    """Batches to a topic where each is one record, with messages between them; the listener fails at one of a batch."""
+    async with Admin(stage.namesrv) as admin:
+        await admin.create_topic(stage.topic, queues=2, attributes={"queue.type": "BatchCQ"})
+    asked = stage.messages(24)
+    failing = asked[8]
+    whole, alone = await stage.producer("batch"), await stage.producer()
+    for begin in range(0, len(asked), 6):
+        await whole.send(asked[begin : begin + 5], as_batch=True)
+        await alone.send(asked[begin + 5 : begin + 6])
+    consumer = await stage.consumer(failOnce=failing.key)
+    await consumer.wait_until(lambda: [d.key for d in consumer.received].count(failing.key) > 1, REDELIVERY_SECONDS)
+    await stage.arrival(asked, consumer)
+    faults = []
+    for program in (whole, alone, consumer):
+        await program.stop()
+    faults += judgement.all_accepted(asked, whole.sent + alone.sent, whole.failed | alone.failed)
+    faults += judgement.same_position(alone.sent, consumer.received)
+    return faults + judgement.redelivered(asked, {failing.key}, consumer.received)
+
+
 async def mixed(stage: Stage) -> Faults:
     """This client reads what every other one has sent: plain, not ASCII, and compressed its way."""
     asked: list[Message] = []
@@ -234,6 +257,7 @@ SCENARIOS: Mapping[str, Callable[[Stage], Awaitable[Faults]]] = {
     "oneway": oneway,
     "ordered": ordered,
     "batch": batch,
+    "batch-queue": batch_queue,
     "pull": pull,
     "lite": lite_pull,
     "tags": tags,

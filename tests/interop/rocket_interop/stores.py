@@ -21,6 +21,7 @@ from rocket_interop.stage import Stage
 
 from rocket_broker.store.tools.findings import Verdict
 from rocket_broker.store.tools.verify import verify
+from rocket_client import Admin
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
 
 __all__ = ["SCENARIOS", "ServerFailed", "client", "play"]
@@ -76,6 +77,8 @@ async def _play(stage: Stage, turns: Sequence[_Turn], store: Path, cluster: Clus
     faults: Faults = []
     asked: list[Message] = []
     sent: list[Sent] = []
+    batches = replace(stage, scenario=f"{stage.scenario}-batches")  # a topic of its own, of the other kind
+    in_batches: list[Message] = []
     for turn in turns:
         broker = await asyncio.to_thread(_broker, turn, store, cluster)
         new = _messages(stage, turn.number)
@@ -86,12 +89,33 @@ async def _play(stage: Stage, turns: Sequence[_Turn], store: Path, cluster: Clus
         asked += new
         faults += await _read(stage, f"group-{turn.number}", asked, sent)
         faults += await _read(stage, "group", new, sent)
+        if not in_batches:
+            await _make_batch_topic(batches)
+        in_batches += (part := batches.messages(40, f"whole{turn.number}"))
+        faults += await _send_batches(batches, part)
+        faults += await _read(batches, f"batches-{turn.number}", in_batches, [])
         faults += await _saved(store, f"{stage.topic}@{stage.group}-group", len(asked), turn.number + 1)
         await asyncio.to_thread(broker.kill if turn.is_killed else broker.stop)
         report = verify(store).report
         if report.verdict is Verdict.DAMAGED:
             faults.append(f"after turn {turn.number} the store is damaged: {report.findings}")
     return faults
+
+
+async def _make_batch_topic(stage: Stage) -> None:
+    async with Admin(stage.namesrv) as admin:
+        await admin.create_topic(stage.topic, queues=2, attributes={"queue.type": "BatchCQ"})
+
+
+async def _send_batches(stage: Stage, messages: Sequence[Message]) -> Faults:
+    """In batches of one, two, three and so on, so that there are several files of entries for each queue."""
+    producer = await stage.producer("batch")
+    begin, size = 0, 1
+    while begin < len(messages):
+        await producer.send(messages[begin : begin + size], as_batch=True)
+        begin, size = begin + size, size % 4 + 1
+    await producer.stop()
+    return judgement.all_accepted(messages, producer.sent, producer.failed)
 
 
 def _messages(stage: Stage, turn: int) -> list[Message]:

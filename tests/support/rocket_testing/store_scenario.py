@@ -15,14 +15,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.settings import Retention, StoreSettings
 from rocket_broker.store.store import GetStatus, MessageStore, Outgoing, Put
 from rocket_wire import record
+from rocket_wire.inner_batch import unwrapped
+from rocket_wire.record import BatchItem, join_batch
 
 BEGIN = 1_700_000_000_000
 HOUR = 3_600_000
 END = 1 << 60
+#: A topic whose queues are of batches.
+WHOLE = "Whole"
 #: How often a step may fail before it counts as one that never succeeds.
 PATIENCE = 3
 
@@ -55,6 +61,8 @@ class Scenario:
     acknowledged: dict[Place, Acknowledged] = field(default_factory=dict)
     sent: set[bytes] = field(default_factory=set)
     deleted: set[bytes] = field(default_factory=set)
+    #: Inside of batches: the index knows only the first message's key, which is the batch's.
+    keyless: set[bytes] = field(default_factory=set)
     #: Steps that were answered with an error, and starts and runs that ended with one.
     refusals: list[str] = field(default_factory=list)
     deaths: list[str] = field(default_factory=list)
@@ -66,14 +74,16 @@ class Scenario:
     def settings(self) -> StoreSettings:
         return StoreSettings(
             root=self.root, commitlog_path=self.root / "commitlog", segment_size=4096, queue_file_size=200,
-            max_hash_slots=16, max_index_entries=20, checkpoint_interval=2, open_files=8,
+            batch_queue_file_size=230, max_hash_slots=16, max_index_entries=20, checkpoint_interval=2, open_files=8,
             retention=Retention(delete_when=tuple(range(24)), reserved_hours=24),
         )  # fmt: skip
 
     def start(self) -> MessageStore:
         """The running store, started if it is not."""
         if self.store is None:
-            self.store = MessageStore.open(self.settings(), now_ms=lambda: self.now, log=logging.getLogger("scenario"))
+            self.store = MessageStore.open(
+                self.settings(), now_ms=lambda: self.now, log=logging.getLogger("scenario"), is_batch=WHOLE.__eq__
+            )
         return self.store
 
     def die(self) -> None:
@@ -95,7 +105,10 @@ class Scenario:
             yield lambda: self.put("A", 0, 40)
             yield lambda: self.put("A", 1, 3)
             yield lambda: self.put_many("A", 0, 7)
+            yield lambda: self.put_batch(WHOLE, 0, 3)
+            yield lambda: self.put(WHOLE, 0, 10)
             yield self.flush
+            yield lambda: self.put_batch(WHOLE, 0, 4)
             for queue_id in range(3):
                 yield lambda queue_id=queue_id: self.put("Gone", queue_id, 200)  # type: ignore[misc]
             yield self.flush
@@ -139,6 +152,15 @@ class Scenario:
     def put_many(self, topic: str, queue_id: int, count: int) -> None:
         bodies = [self._body(20) for _ in range(count)]
         puts = self.start().put_many([outgoing(topic, queue_id, body) for body in bodies])
+        self._acknowledge(topic, queue_id, bodies, puts)
+
+    def put_batch(self, topic: str, queue_id: int, count: int) -> None:
+        bodies = [self._body(20) for _ in range(count)]
+        self.keyless |= set(bodies[1:])
+        whole = join_batch([BatchItem(body, b"") for body in bodies])
+        message = msgspec.structs.replace(outgoing(topic, queue_id, bodies[0]), body=whole)
+        put = self.start().put_batch(message, count)
+        puts = [msgspec.structs.replace(put, queue_offset=put.queue_offset + part) for part in range(count)]
         self._acknowledge(topic, queue_id, bodies, puts)
 
     def _body(self, size: int) -> bytes:
@@ -205,7 +227,7 @@ class Scenario:
         self._check_queues()
         store = self.start()
         for place, (body, position) in self.acknowledged.items():
-            if position >= store.min_position:
+            if position >= store.min_position and body not in self.keyless:
                 assert len(store.query(place.topic, key(body), 9, 0, END)) == 1, f"{place} is not in the index once"
 
     def _check_queues(self) -> None:
@@ -236,7 +258,7 @@ def stored(store: MessageStore, topic: str, queue_id: int) -> Iterator[record.Me
         got = store.get(topic, queue_id, offset, max_messages=5, max_bytes=1 << 20, tags=None, may_block=True)
         assert got is not None
         assert got.status is GetStatus.FOUND, f"{topic}/{queue_id} at offset {offset}: {got}"
-        messages = record.decode_all(got.body)
+        messages = [part for whole in record.decode_all(got.body) for part in unwrapped(whole)]
         assert [message.queue_offset for message in messages] == list(range(offset, got.next_offset))
         yield from messages
         offset = got.next_offset

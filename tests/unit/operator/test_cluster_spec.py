@@ -94,7 +94,7 @@ def test_every_field_is_taken_over() -> None:
         ),
         (
             "{broker: {config: {aclEnable: 'true'}}}",
-            'spec.broker.config.aclEnable: unknown field (value "true"); none of the 68 allowed here is like it',
+            'spec.broker.config.aclEnable: unknown field (value "true"); none of the 69 allowed here is like it',
         ),
         (
             "{broker: {config: {fileReservedTime: 2d}}}",

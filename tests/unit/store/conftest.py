@@ -33,6 +33,8 @@ class Stores:
     def __init__(self, root: Path, clock: Clock) -> None:
         self.root = root
         self.clock = clock
+        #: Topics whose queues are of batches.
+        self.batch_topics: set[str] = set()
         self._opened: list[MessageStore] = []
         self._copies = 0
 
@@ -43,6 +45,7 @@ class Stores:
             "commitlog_path": root / "commitlog",
             "segment_size": 8192,
             "queue_file_size": 200,
+            "batch_queue_file_size": 230,
             "max_hash_slots": 64,
             "max_index_entries": 50,
             "delay_levels": (1000, 5000, 10_000),
@@ -52,7 +55,10 @@ class Stores:
         return StoreSettings(**(values | changes), retention=Retention(**keep))
 
     def open(self, root: Path | None = None, **changes: Any) -> MessageStore:
-        store = MessageStore.open(self.settings(root, **changes), now_ms=self.clock, log=logging.getLogger("store"))
+        store = MessageStore.open(
+            self.settings(root, **changes), now_ms=self.clock, log=logging.getLogger("store"),
+            is_batch=self.batch_topics.__contains__,
+        )  # fmt: skip
         self._opened.append(store)
         return store
 

@@ -21,8 +21,11 @@ from hypothesis.stateful import (
 from rocket_broker.store.settings import StoreSettings
 from rocket_broker.store.store import GetStatus, MessageStore, Outgoing
 from rocket_wire import record
+from rocket_wire.inner_batch import unwrapped
+from rocket_wire.record import BatchItem, join_batch
 
-TOPICS = st.sampled_from(["A", "AB"])
+#: The queues of the last one are of batches.
+TOPICS = st.sampled_from(["A", "AB", "Whole"])
 QUEUES = st.integers(0, 1)
 BODIES = st.integers(0, 900).map(lambda size: b"%d" % size * (size // 3))
 
@@ -45,9 +48,9 @@ class StoreAgainstModel(RuleBasedStateMachine):
         return MessageStore.open(
             StoreSettings(
                 root=root, commitlog_path=root / "commitlog", segment_size=2048, queue_file_size=100,
-                max_hash_slots=16, max_index_entries=10, checkpoint_interval=self.interval,
+                batch_queue_file_size=138, max_hash_slots=16, max_index_entries=10, checkpoint_interval=self.interval,
             ),
-            now_ms=lambda: self.now, log=logging.getLogger("store"),
+            now_ms=lambda: self.now, log=logging.getLogger("store"), is_batch="Whole".__eq__,
         )  # fmt: skip
 
     @rule(topic=TOPICS, queue=QUEUES, body=BODIES)
@@ -63,6 +66,16 @@ class StoreAgainstModel(RuleBasedStateMachine):
         puts = self.store.put_many([self.message(topic, queue, body) for body in bodies])
         self.places += [(put.position, (topic, queue)) for put in puts]
         self.model.setdefault((topic, queue), []).extend(bodies)
+
+    @rule(topic=TOPICS, queue=QUEUES, bodies=st.lists(st.binary(max_size=100), min_size=1, max_size=6))
+    def put_batch(self, topic: str, queue: int, bodies: list[bytes]) -> None:
+        """The first one turns plain queues of its topic into queues of batches."""
+        whole = join_batch([BatchItem(body, b"") for body in bodies])
+        put = self.store.put_batch(self.message(topic, queue, whole), len(bodies))
+        before = self.model.setdefault((topic, queue), [])
+        assert (put.queue_offset, put.count) == (len(before), len(bodies))
+        before.extend(bodies)
+        self.places += [(put.position, (topic, queue))] * len(bodies)
 
     def message(self, topic: str, queue: int, body: bytes) -> Outgoing:
         self.now += 1
@@ -85,7 +98,10 @@ class StoreAgainstModel(RuleBasedStateMachine):
     @rule(keep=st.floats(0, 1))
     def truncate(self, keep: float) -> None:
         """As a slave does whose new master never had what it has."""
-        gone = self.places[int(keep * len(self.places)) :]
+        kept = int(keep * len(self.places))
+        while 0 < kept < len(self.places) and self.places[kept - 1][0] == self.places[kept][0]:
+            kept -= 1  # a batch goes as a whole
+        gone = self.places[kept:]
         if not gone:
             return
         self.store.truncate(gone[0][0])
@@ -123,7 +139,7 @@ class StoreAgainstModel(RuleBasedStateMachine):
                 got = self.store.get(topic, queue, len(read), max_messages=5, max_bytes=2000, tags=None, may_block=True)
                 assert got is not None
                 assert got.status is GetStatus.FOUND
-                read += [message.body for message in record.decode_all(got.body)]
+                read += [part.body for whole in record.decode_all(got.body) for part in unwrapped(whole)]
             assert read == bodies
 
     @rule()

@@ -18,10 +18,11 @@ from rocket_broker.store import checkpoint
 from rocket_broker.store.commit_log import CommitLog
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.files import File
+from rocket_broker.store.tools.queues import KINDS
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
 
-_PARTS: Final = ("commitlog", "consumequeue", "checkpoint", "config", "lock")
+_PARTS: Final = ("commitlog", *KINDS, "checkpoint", "config", "lock")
 _FLOCK: Final = "hhqqi4x"
 _OPEN_SEGMENTS: Final = 64
 

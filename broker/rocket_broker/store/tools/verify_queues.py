@@ -11,13 +11,13 @@ import os
 from collections import OrderedDict
 from typing import Final
 
-from rocket_broker.store.consume_queue import SCHEDULE_TOPIC
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED
-from rocket_broker.store.queue_loading import BLANK_SIZE, ENTRY_BYTES
+from rocket_broker.store.entry_queue import SCHEDULE_TOPIC
+from rocket_broker.store.queue_entries import BLANK_SIZE, Unpacked, is_of_record
 from rocket_broker.store.tools.findings import Findings, Part, Severity
 from rocket_broker.store.tools.folder import State, StoreFolder
-from rocket_broker.store.tools.queues import QueueFolder, is_entry, queue_folders
+from rocket_broker.store.tools.queues import KINDS, QueueFolder, queue_folders
 from rocket_broker.store.tools.tables import topic_names
 from rocket_broker.store.tools.verify_log import LogCheck
 from rocket_wire import properties, record
@@ -56,7 +56,7 @@ class QueueCheck:
         self._findings = findings
         self._deletions = Deletions(store.root, logging.getLogger("rocket.store"))
         self._deletions.load()
-        self._is_remaking = store.checkpoint.is_remaking or not (store.root / "consumequeue").is_dir()
+        self._is_remaking = store.checkpoint.is_remaking or not any((store.root / name).is_dir() for name in KINDS)
         self._has_extension = (store.root / "consumequeue_ext").is_dir()
         self._folders = {(queue.topic, queue.queue_id): queue for queue in queue_folders(store.root)}
         self._seen: dict[tuple[str, int], _Seen] = {}
@@ -79,11 +79,7 @@ class QueueCheck:
             seen = self._seen[place] = _Seen(self._folders.get(place))
         if message.queue_offset == 0:  # what came before was of a topic that was deleted and made again
             seen.missing = 0
-        found = None
-        if seen.files is not None:
-            self._remember(seen.files)
-            found = seen.files.entry(message.queue_offset)
-        if found is not None and _is_of(found, message, self._has_extension):
+        if seen.files is not None and self._has_entry(seen.files, message):
             seen.claimed += 1
         elif self._is_unfinished(message):
             seen.pending += 1
@@ -91,6 +87,14 @@ class QueueCheck:
             if not seen.missing:
                 seen.first_missing = f"position {message.position}, offset {message.queue_offset} of queue "
             seen.missing += 1
+
+    def _has_entry(self, files: QueueFolder, message: record.Message) -> bool:
+        self._remember(files)
+        found = files.entry(message.queue_offset)
+        return found is not None and self._agrees(files, found, message)
+
+    def _agrees(self, files: QueueFolder, found: Unpacked, message: record.Message) -> bool:
+        return _is_of(found, message, self._has_extension) and files.agrees(found, message)
 
     def _is_unfinished(self, message: record.Message) -> bool:
         """Whether a start makes this record's entry again in any case."""
@@ -133,13 +137,14 @@ class QueueCheck:
         if not self._are_files_right(queue):
             return False
         others = -seen.claimed
-        last, is_right, began = -1, True, False
+        following, is_right = -1, True
         end = self._log.end
-        for offset, found in queue.entries():
-            if is_entry(found):
-                if began and offset != last + 1:
-                    is_right = self._gap(queue, last + 1, offset)
-                began, last = True, offset
+        for number, found in queue.entries():
+            offset, messages = queue.place_of(number, found)
+            if is_of_record(found):
+                if following not in (-1, offset):
+                    is_right = self._gap(queue, following, offset)
+                following = offset + messages
                 self.entries += 1
                 others += self._log.first <= found[0] < end
                 if found[0] >= end or found[0] < 0:
@@ -169,18 +174,19 @@ class QueueCheck:
             length = os.path.getsize(queue.path(base))
             if length != size or base % size:
                 return self._damage("files of queues have another length", f"{queue.path(base)} has {length} bytes")
-        if bases != list(range(bases[0], bases[-1] + 1, size)) or size % ENTRY_BYTES:
+        if bases != list(range(bases[0], bases[-1] + 1, size)) or size % queue.layout.size:
             return self._damage("files of queues are missing", queue.name)
         return True
 
     def _look(self, queue: QueueFolder) -> bool:
         """Asks the log for the record of each entry, until enough are wrong."""
         wrong = 0
-        for offset, found in queue.entries():
-            if not is_entry(found) or not self._log.first <= found[0] < self._log.end:
+        for number, found in queue.entries():
+            if not is_of_record(found) or not self._log.first <= found[0] < self._log.end:
                 continue
+            offset, _ = queue.place_of(number, found)
             message = self._record_at(found[0])
-            if message is not None and _is_of(found, message, self._has_extension) and _place(message) == (
+            if message is not None and self._agrees(queue, found, message) and _place(message) == (
                 queue.topic, queue.queue_id, offset,
             ):  # fmt: skip
                 continue
@@ -206,7 +212,7 @@ class QueueCheck:
         return False
 
 
-def is_blank(found: tuple[int, int, int]) -> bool:
+def is_blank(found: Unpacked) -> bool:
     """Whether an entry fills a file's beginning, before the queue's first."""
     return found[1] == BLANK_SIZE
 
@@ -215,9 +221,9 @@ def _place(message: record.Message) -> tuple[str, int, int]:
     return message.topic, message.queue_id, message.queue_offset
 
 
-def _is_of(found: tuple[int, int, int], message: record.Message, has_extension: bool) -> bool:
+def _is_of(found: Unpacked, message: record.Message, has_extension: bool) -> bool:
     """Whether an entry has the record's position, size and tag code, or the address of an extension with it."""
-    position, size, code = found
+    position, size, code = found[:3]
     if position != message.position or size != message.size:
         return False
     if message.topic == SCHEDULE_TOPIC:  # the time of delivery, by settings that are not known here

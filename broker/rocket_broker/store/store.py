@@ -181,8 +181,9 @@ class MessageStore:
     ) -> Got | None:  # fmt: skip
         """Records of a queue from `offset` on: up to `max_messages` and `max_bytes`, the first whatever its size.
 
-        A record that holds several messages comes as a whole, `offset` may be inside of it. Only messages whose tag code is in `tags`, where given. None where the disk would have to be waited for: ask
-        again with may_block=True, in a thread. Raises StoreError when the disk fails.
+        A record that holds several messages comes as a whole, `offset` may be inside of it. Only messages whose tag
+        code is in `tags`, where given. None where the disk would have to be waited for: ask again with may_block=True,
+        in a thread. Raises StoreError when the disk fails.
         """
         queue = self._queues.get(topic, queue_id)
         high = 0 if queue is None else self._readable(queue)

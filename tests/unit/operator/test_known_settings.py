@@ -80,6 +80,7 @@ def test_a_manifest_refuses_what_a_broker_could_not_start_with() -> None:
         ("deleteWhen", "24"),
         ("traceOn", "on"),
         ("mappedFileSizeConsumeQueue", "19"),
+        ("mapperFileSizeBatchConsumeQueue", "45"),
         ("mappedFileSizeCommitLog", "999"),
         ("maxIndexNum", "99"),
     ):

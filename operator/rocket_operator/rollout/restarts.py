@@ -43,12 +43,21 @@ def restart(view: View) -> Iterator[Step]:
         if not pod.ready and not pod.terminating:
             yield _restart(pod, f"{reason}; it does not serve as it is")
     if not stale:
+        yield from _unseen(view)
         return
     first, reason = stale[0]
     if blocked := _disturbed(view, first):
         yield Wait(f"waiting with the restart of {first.name} ({reason}): {blocked}")
     else:
         yield _restart(first, reason)
+
+
+def _unseen(view: View) -> Iterator[Step]:
+    """Until Kubernetes has seen a changed StatefulSet nobody can say which of its pods are as they shall be."""
+    for group in view.existing_groups:
+        name = view.cluster.group(group.index)
+        if view.live("StatefulSet", name) is not None and view.revision(group.index) is None:
+            yield Wait(f"waiting until Kubernetes has seen StatefulSet {name} as it is now")
 
 
 def stale_pods(view: View) -> list[tuple[Pod, str]]:

@@ -43,6 +43,16 @@ def test_a_cluster_at_rest_is_left_alone(spec: str, states: list[State]) -> None
     assert next_step(at_rest(spec, *states)) is None
 
 
+def test_a_statefulset_that_kubernetes_has_not_seen_as_it_is_is_waited_for() -> None:
+    """Until then nobody knows which pods are of an earlier revision: nothing is as the spec says."""
+    view = with_live(at_rest(), "StatefulSet", "orders-broker-0", {"generation": 2})
+    step = next_step(view)
+    assert isinstance(step, Wait)
+    assert "orders-broker-0" in step.why
+    stable = status(Look(view, step), {})["conditions"][-1]
+    assert (stable["type"], stable["status"]) == ("Stable", "False")
+
+
 # -- groups that come --------------------------------------------------------------------------------------------------
 
 

@@ -41,7 +41,9 @@ NoMultiDispatch = Annotated[Literal["false"], Meta(description="false: a message
 FilesOnly = Annotated[Literal["default"], Meta(description="default: messages are stored in files of their own")]
 
 
-LeasePlace = Annotated[str, Meta(pattern=r"^(file:/.+)?$", description="file:/FOLDER, or nothing: a fixed role")]
+LeasePlace = Annotated[
+    str, Meta(pattern=r"^(file:/.+|kubernetes)?$", description="file:/FOLDER, kubernetes, or nothing: a fixed role")
+]
 
 
 class BrokerRole(StrEnum):
@@ -135,8 +137,8 @@ class BrokerSettings(Settings, frozen=True):
     ha_max_time_slave_not_catchup: Positive = 15_000
     min_in_sync_replicas: Positive = 1
 
-    #: Ours: who is the group's master says a lease, in `file:FOLDER`. Then brokerId is the member's number in its
-    #: group, and brokerRole what it is as the master.
+    #: Ours: a lease says who is the group's master, in `file:/FOLDER`, or `kubernetes`: the Lease of the group's name.
+    #: Then brokerId is the member's number in its group, and brokerRole what it is as the master.
     lease_store: LeasePlace = ""
     lease_duration: Positive = 15_000
     lease_renew_deadline: Positive = 10_000

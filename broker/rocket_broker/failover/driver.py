@@ -219,6 +219,10 @@ class Driver:
                 await self._equal(seconds)
                 await self._release("it stops")
 
+    async def close(self) -> None:
+        """Gives back what the lease's store holds."""
+        await self._lease_store.close()
+
     async def _release(self, why: str) -> None:
         """Gives the lease back, so that nobody has to wait until it runs out. Whoever follows hears of it at once."""
         sync_set, epoch = self.member.sync_set, self.member.epoch

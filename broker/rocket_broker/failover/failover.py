@@ -14,6 +14,7 @@ from rocket_broker.failover.driver import Driver, Duties
 from rocket_broker.failover.epochs import Epochs
 from rocket_broker.failover.file_lease import FileLease
 from rocket_broker.failover.follower import Follower
+from rocket_broker.failover.kubernetes_lease import KubernetesLease
 from rocket_broker.failover.leader import Leader
 from rocket_broker.failover.lease import LeaseStore
 from rocket_broker.failover.member import Member, Timing
@@ -25,6 +26,8 @@ from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
 
 _LEAVE_SECONDS: Final = 5.0
+#: What leaseStore says of a group in Kubernetes.
+KUBERNETES: Final = "kubernetes"
 
 
 class Failover:
@@ -76,6 +79,7 @@ class Failover:
     async def leave(self) -> None:
         """The process is about to stop."""
         await self.driver.leave(_LEAVE_SECONDS)
+        await self.driver.close()
 
     def _progress(self) -> None:
         self.confirmation.advance()
@@ -120,6 +124,8 @@ def timing(settings: BrokerSettings) -> Timing:
 
 def lease_store(settings: BrokerSettings) -> LeaseStore:
     """Where the group's lease is."""
+    if settings.lease_store == KUBERNETES:
+        return KubernetesLease(settings.broker_name, settings.lease_duration / 1000)
     return FileLease(Path(settings.lease_store.removeprefix("file:")), f"{settings.broker_name}-{settings.broker_id}")
 
 

@@ -51,7 +51,8 @@ OWN = {
     "inSyncReplicas": "With SYNC_MASTER: how many members have a message before it is answered, the master included.",
     "minInSyncReplicas": "With leaseStore: sends are refused while fewer members, the master included, are in sync.",
     "haMaxTimeSlaveNotCatchup": "With leaseStore: milliseconds for which a slave may be behind and counts as in sync.",
-    "leaseStore": "file:/FOLDER has the lease that says who is the group's master; empty: brokerRole says it for good. "
+    "leaseStore": "file:/FOLDER, or kubernetes: the Lease of the group's name; it says who is the group's master. "
+    "Empty: brokerRole says it for good. "
     "With it brokerId is the member's number in its group, and brokerRole what it is as the master.",
     "leaseDuration": "Milliseconds for which others leave an unrenewed lease to its holder.",
     "leaseRenewDeadline": "Milliseconds for which a master acts without renewing its lease, or promises of its slaves.",

@@ -26,6 +26,7 @@ class Row:
     """One member as the table shows it. `state` is one of the words of `_COLOURS`, or "waiting"."""
 
     member: Member
+    role: str
     ports: str
     state: str
     reason: str
@@ -36,17 +37,21 @@ class Row:
 def rows(desired: Desired, observed: Mapping[str, Observed]) -> list[Row]:
     """Everybody who is wanted or still there, in the order they start."""
     ports = {process.name: process.ports for process in desired.processes}
+    roles = {process.name: process.role for process in desired.processes}
     everybody = {process.name: process.member for process in desired.processes}
     everybody |= {name: one.member for name, one in observed.items() if one.phase is not Phase.ENDED}
     ordered = sorted(everybody.values(), key=lambda member: member.start_rank)
-    return [_row(member, ports.get(member.name, {}), observed.get(member.name)) for member in ordered]
+    return [
+        _row(member, roles.get(member.name, member.role), ports.get(member.name, {}), observed.get(member.name))
+        for member in ordered
+    ]
 
 
-def _row(member: Member, ports: Mapping[str, int], seen: Observed | None) -> Row:
+def _row(member: Member, role: str, ports: Mapping[str, int], seen: Observed | None) -> Row:
     listed = ", ".join(str(port) if what == CLIENTS else f"{what} {port}" for what, port in ports.items())
     if seen is None:
-        return Row(member, listed, "waiting", "", 0, 0)
-    return Row(member, listed, _state(seen), seen.reason, seen.restarts, seen.pid)
+        return Row(member, role, listed, "waiting", "", 0, 0)
+    return Row(member, role, listed, _state(seen), seen.reason, seen.restarts, seen.pid)
 
 
 def _state(seen: Observed) -> str:
@@ -81,7 +86,7 @@ class PlainView:
         states = {row.member.name: row for row in rows(desired, observed)}
         for name, row in states.items():
             if row.state == "ready" != self._states.get(name):
-                self.said(f"{name} is ready: {row.member.role}, ports {row.ports}, pid {row.pid}")
+                self.said(f"{name} is ready: {row.role}, ports {row.ports}, pid {row.pid}")
         self._states = {name: row.state for name, row in states.items()}
 
 
@@ -117,5 +122,5 @@ def members_table(shown: Sequence[Row]) -> Table:
     result = table("member", "role", "ports", "state", "restarts", "pid")
     for row in shown:
         state = Text(f"{row.state}: {row.reason}" if row.reason else row.state, _COLOURS.get(row.state, ""))
-        result.add_row(row.member.name, row.member.role, row.ports, state, str(row.restarts), str(row.pid or ""))
+        result.add_row(row.member.name, row.role, row.ports, state, str(row.restarts), str(row.pid or ""))
     return result

@@ -163,6 +163,24 @@ class BrokerSpec(_Part, frozen=True):
         return next((each for each in self.group_overrides if each.group == group), GroupOverride(group=group))
 
 
+class FailoverMode(StrEnum):
+    """Who is a group's master: the member with ordinal 0, or whoever holds the group's lease."""
+
+    DISABLED = "Disabled"
+    AUTOMATIC = "Automatic"
+
+
+class Failover(_Part, frozen=True):
+    mode: FailoverMode = FailoverMode.DISABLED
+    lease_duration_seconds: int = 15
+    renew_deadline_seconds: int = 10
+    retry_period_seconds: int = 2
+
+    @property
+    def is_automatic(self) -> bool:
+        return self.mode is FailoverMode.AUTOMATIC
+
+
 class ScaleDown(_Part, frozen=True):
     policy: DrainPolicy = DrainPolicy.DRAIN
     drain_timeout_seconds: int = 86400
@@ -212,6 +230,7 @@ class ClusterSpec(_Part, frozen=True):
     management_policy: str = "Managed"
     deletion_policy: Keep = Keep.RETAIN
     scaling: Scaling = Scaling()
+    failover: Failover = Failover()
     update: Update = Update()
     monitoring: Monitoring = Monitoring()
     logging: Logging = Logging()

@@ -117,7 +117,7 @@ def _group(view: View, group: Group) -> dict[str, Any]:
         "index": group.index,
         "name": view.cluster.group(group.index),
         "state": group.state.value,
-        "epoch": 0,
+        "epoch": _epoch(view, group),
         "members": [_member(view, pod) for pod in view.members(group.index)],
         "volumes": _volumes(view, group),
     }
@@ -126,6 +126,12 @@ def _group(view: View, group: Group) -> dict[str, Any]:
     if group.state.is_leaving:
         found["drain"] = _drain(view, group)
     return found
+
+
+def _epoch(view: View, group: Group) -> int:
+    """How often the group had another master; 0 where roles are fixed."""
+    lease = view.live("Lease", view.cluster.group(group.index)) or {}
+    return (lease.get("spec") or {}).get("leaseTransitions") or 0
 
 
 def _member(view: View, pod: Pod) -> dict[str, Any]:

@@ -67,11 +67,14 @@ class Observer:
             self._api.list("PersistentVolumeClaim", cluster.namespace, selector),
             self.declared(cluster.namespace),
         )
+        own = _own(cluster, [item for found in children for item in found or ()])
+        leases = [item for (kind, _), item in own.items() if kind == "Lease"]
+        masters = reading.holders(leases) if cluster.spec.failover.is_automatic else None
         volumes = tuple(volume for claim in claims if (volume := reading.volume(claim)))
         fixed, missing = await self._classes(cluster, volumes)
         return Observed(
-            objects=_own(cluster, [item for found in children for item in found or ()]),
-            pods=tuple(pod for item in pods if _is_live(item) and (pod := reading.pod(item))),
+            objects=own,
+            pods=tuple(pod for item in pods if _is_live(item) and (pod := reading.pod(item, masters))),
             volumes=volumes,
             optional_kinds=frozenset(
                 kind for kind, found in zip(CHILDREN, children, strict=True) if kind in OPTIONAL and found is not None

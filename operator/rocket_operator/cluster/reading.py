@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rocket_operator.objects.broker import VOLUME
@@ -28,8 +28,16 @@ _TROUBLES = frozenset(
 )  # fmt: skip
 
 
-def pod(manifest: Manifest) -> Pod | None:
-    """A name server or broker; None for a pod that is none, though it may wear a broker's labels, as copies do."""
+def holders(leases: Iterable[Manifest]) -> dict[str, str]:
+    """Who holds each group's Lease, by the group's name."""
+    return {lease["metadata"]["name"]: (lease.get("spec") or {}).get("holderIdentity") or "" for lease in leases}
+
+
+def pod(manifest: Manifest, masters: Mapping[str, str] | None = None) -> Pod | None:
+    """A name server or broker; None for a pod that is none, though it may wear a broker's labels, as copies do.
+
+    `masters` has each group's by the group's name; without it ordinal 0 is one.
+    """
     metadata, status = manifest["metadata"], manifest.get("status") or {}
     labels, annotations = metadata.get("labels") or {}, metadata.get("annotations") or {}
     member = Member.parse(metadata["name"]) if GROUP_LABEL in labels else None
@@ -49,8 +57,13 @@ def pod(manifest: Manifest) -> Pod | None:
         image=_container(manifest).get("image", ""),
         version=labels.get(VERSION_LABEL, ""),
         role=labels.get(ROLE_LABEL, ""),
+        is_master=member is not None and _is_master(member, masters),
         trouble=next(_troubles(status), ""),
     )
+
+
+def _is_master(member: Member, masters: Mapping[str, str] | None) -> bool:
+    return member.ordinal == 0 if masters is None else masters.get(member.broker_name) == member.name
 
 
 def _is_broker(member: Member | None, name: str, labels: Mapping[str, str]) -> bool:

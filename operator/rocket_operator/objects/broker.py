@@ -45,6 +45,8 @@ def group_settings(cluster: Cluster, group: Group) -> dict[str, str]:
         "metricsPromExporterPort": str(HTTP_PORT),
         "metricsPromExporterHost": "0.0.0.0",
     }
+    if cluster.spec.failover.is_automatic:
+        own["leaseStore"] = "kubernetes"
     return {**settings.LIVE_DEFAULTS, **settings.group_settings(cluster.spec, group.index), **own}
 
 
@@ -123,7 +125,7 @@ def _template(cluster: Cluster, group: Group, images: Images) -> dict[str, Any]:
     metadata = {"labels": labels(cluster, BROKER, group.index), "annotations": {SETTINGS_ANNOTATION: changes}}
     pod = pods.pod(cluster, spec.scheduling, [_container(cluster, group, images)]) | {
         "serviceAccountName": cluster.brokers,
-        "automountServiceAccountToken": False,
+        "automountServiceAccountToken": cluster.spec.failover.is_automatic,  # for the group's Lease
         "terminationGracePeriodSeconds": spec.termination.grace_period_seconds,
         "volumes": [{"name": "config", "configMap": {"name": cluster.group(group.index)}}],
     }

@@ -32,6 +32,11 @@ class Process:
     def name(self) -> str:
         return self.member.name
 
+    @property
+    def role(self) -> str:
+        """What it is, for people; with a lease any member of a group may be the master."""
+        return "member" if "leaseStore" in self.settings else str(self.member.role)
+
 
 @dataclass(frozen=True, slots=True)
 class Desired:
@@ -93,6 +98,8 @@ def broker_process(spec: ClusterSpec, member: Member, root: PurePath) -> Process
         "metricsPromExporterPort": str(own[HTTP]),
         "metricsPromExporterHost": LOOPBACK,
     }
+    if spec.failover.is_automatic:  # beside the members' folders: the group's
+        settings["leaseStore"] = f"file:{root / f'{member.broker_name}.lease'}"
     return Process(member, "mqbroker", "broker.properties", settings, own)
 
 

@@ -1,6 +1,6 @@
 """What brokers may do in Kubernetes: see and change the Leases of their own cluster, by name, and nothing else.
 
-Their pods do not even hold a token yet: who is a group's master follows from ordinals (failover.mode Disabled).
+Without failover their pods do not even hold a token: who is a group's master follows from ordinals then.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping
 
 from rocket_operator.objects.members import Member, Role
-from rocket_operator.spec import BrokerSpec, ClusterSpec, FlushMode, ReplicationMode
+from rocket_operator.spec import BrokerSpec, ClusterSpec, Failover, FlushMode, ReplicationMode
 
 #: Keys that a running broker takes over by UPDATE_BROKER_CONFIG, with the broker's own defaults (a test compares them);
 #: any other change needs a restart. A key that leaves the spec goes back to its default.
@@ -60,7 +60,9 @@ def group_settings(spec: ClusterSpec, group: int) -> dict[str, str]:
         "flushDiskType": "SYNC_FLUSH" if broker.flush is FlushMode.SYNC else "ASYNC_FLUSH",
         "slaveReadEnable": "true",  # or consumers stand still while a master is away
     }
-    if broker.replication.mode is ReplicationMode.SYNC:
+    if spec.failover.is_automatic:
+        settings |= _lease_times(spec.failover)
+    elif broker.replication.mode is ReplicationMode.SYNC:
         settings["inSyncReplicas"] = "2"  # the master and one slave, as section 5.2 counts
     return {**settings, **broker.config, **broker.override(group).config}
 
@@ -68,9 +70,17 @@ def group_settings(spec: ClusterSpec, group: int) -> dict[str, str]:
 def broker_settings(spec: ClusterSpec, member: Member) -> dict[str, str]:
     """The same for one member: who it is."""
     own = {"brokerId": str(member.ordinal)}
-    if member.role is Role.SLAVE:
+    if member.role is Role.SLAVE and not spec.failover.is_automatic:
         own["brokerRole"] = "SLAVE"
     return group_settings(spec, member.group or 0) | own
+
+
+def _lease_times(failover: Failover) -> dict[str, str]:
+    return {
+        "leaseDuration": str(1000 * failover.lease_duration_seconds),
+        "leaseRenewDeadline": str(1000 * failover.renew_deadline_seconds),
+        "leaseRetryPeriod": str(1000 * failover.retry_period_seconds),
+    }
 
 
 def restart_hash(settings: Mapping[str, str], live: frozenset[str] = LIVE_KEYS) -> str:

@@ -180,7 +180,7 @@ def _start(view: _View) -> Iterator[Step]:
         if last is not None and last.phase is not Phase.ENDED:
             continue
         if view.due(process) <= view.now and all(view.started(earlier) for earlier in _before(process, view)):
-            yield Step(Verb.START, process.member, _why_start(process.member, last))
+            yield Step(Verb.START, process.member, _why_start(process, last))
 
 
 def _before(process: Process, view: _View) -> Iterator[Process]:
@@ -193,12 +193,13 @@ def _before(process: Process, view: _View) -> Iterator[Process]:
             yield other
 
 
-def _why_start(member: Member, last: Observed | None) -> str:
+def _why_start(process: Process, last: Observed | None) -> str:
+    member = process.member
     if last is not None:
         return f"restarting {member.name}: it {last.reason}"
     if member.group is None:
         return f"starting {member.name}: name server {member.ordinal}"
-    what = "master" if member.role is Role.MASTER else f"slave {member.ordinal}"
+    what = process.role if process.role == Role.MASTER else f"{process.role} {member.ordinal}"
     return f"starting {member.name}: {what} of group {member.group}"
 
 

@@ -69,7 +69,7 @@ def _stale(view: View, group: Group) -> Iterator[tuple[Pod, str]]:
     revision = view.revision(group.index)
     if revision is None:
         return
-    for pod in reversed(view.members(group.index)):  # the master has ordinal 0
+    for pod in sorted(view.members(group.index), key=lambda pod: (pod.is_master, -pod.ordinal)):
         if pod.revision != revision:
             yield pod, _why(view, group, pod)
 

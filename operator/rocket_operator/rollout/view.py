@@ -36,16 +36,14 @@ class Pod:
     version: str
     role: str
     """The label that says so; empty while there is none."""
+    is_master: bool = False
+    """Whether it is its group's: by its ordinal, or by the group's Lease."""
     trouble: str = ""
     """Why a container of it cannot start, such as "ImagePullBackOff: ..."."""
 
     @property
     def serves(self) -> bool:
         return self.ready and not self.terminating
-
-    @property
-    def is_master(self) -> bool:
-        return self.ordinal == 0
 
 
 @dataclass(frozen=True)

@@ -52,7 +52,7 @@ def with_groups(seen: View, states: dict[int, str]) -> View:
 def pod(group: int | None, ordinal: int, address: str) -> Pod:
     host, _, port = address.rpartition(":")
     name = f"orders-{group}-{ordinal}"
-    return Pod(name, name, group, ordinal, host, int(port), True, False, "", "", "", "", "")
+    return Pod(name, name, group, ordinal, host, int(port), True, False, "", "", "", "", "", is_master=not ordinal)
 
 
 async def read(cluster: Cluster, group: str, queue: MessageQueue) -> None:

@@ -52,8 +52,9 @@ def pod(group: Group, ordinal: int) -> Pod:
     role = "slave" if ordinal else "master"
     address = f"10.0.{group.index}.{ordinal}"
     return Pod(
-        name, f"u-{name}", group.index, ordinal, address, 10911, True, False, "revision", "", "broker:1.0", "1.0", role
-    )
+        name, f"u-{name}", group.index, ordinal, address, 10911, True, False, "revision", "", "broker:1.0", "1.0", role,
+        is_master=not ordinal,
+    )  # fmt: skip
 
 
 def broker(cluster: Cluster, group: Group, at: Pod) -> Broker:

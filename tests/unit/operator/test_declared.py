@@ -52,7 +52,9 @@ def config_map(name: str, index: int) -> Manifest:
 
 def master(index: int) -> Pod:
     name = f"orders-broker-{index}-0"
-    return Pod(name, name, index, 0, f"10.0.0.{index}", 10911, True, False, "r", "", "broker:1.0", "1.0", "master")
+    return Pod(
+        name, name, index, 0, f"10.0.0.{index}", 10911, True, False, "r", "", "broker:1.0", "1.0", "master", True
+    )
 
 
 def recorded(seen: View, topics: Mapping[str, str], groups: Mapping[str, str]) -> View:

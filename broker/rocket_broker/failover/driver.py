@@ -204,7 +204,12 @@ class Driver:
             self.member.name, written.epoch, position, lease.holder or "nobody",
         )  # fmt: skip
         self._last = written
-        self._epochs.begin(written.epoch, position)
+        try:
+            self._epochs.begin(written.epoch, position)
+        except OSError as error:  # its log could not say which epoch is whose: another member may have room
+            log.error("%s gives the lease back: its epoch cannot be saved: %s", self.member.name, error)
+            await self._lease_store.write(Lease(epoch=written.epoch, sync_set=lease.sync_set), written)
+            return
         self.member.took_over(written, asked)
         self._confirmation.advance()
         await self._duties.become_master(written.epoch)

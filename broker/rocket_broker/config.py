@@ -40,6 +40,8 @@ class LiveConfig:
         self._configuration = configuration
         self._path = path
         self.settings = configuration.settings
+        #: What this process is called, whatever its role becomes.
+        self.node = f"{self.settings.broker_name}-{self.settings.broker_id}"
         self.on_change: Callable[[set[str]], None] = lambda keys: None
 
     def is_given(self, key: str) -> bool:

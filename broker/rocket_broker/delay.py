@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Final
 
 from rocket_broker.saved import Saver
@@ -43,6 +44,12 @@ class DelayOffsets:
     def encode(self) -> bytes:
         """delayOffset.json."""
         return DelayOffsetSerializeWrapper(offset_table=self.durable, data_version=self.version).encode()
+
+    def undo(self, delivered: Mapping[int, int]) -> None:
+        """So many deliveries of each level are gone from the log: they are to come again."""
+        for level, count in delivered.items():
+            self.table[level] = max(0, self.table.get(level, 0) - count)
+            self.durable[level] = min(self.durable.get(level, 0), self.table[level])
 
     def restore(self, saved: DelayOffsetSerializeWrapper) -> None:
         """Takes over a saved or fetched table."""
@@ -201,3 +208,13 @@ def restored(message: record.Message | Outgoing) -> Outgoing:
         store_host=message.store_host,
         reconsume_times=message.reconsume_times,
     )
+
+
+def deliveries(messages: Iterable[record.Message]) -> Counter[int]:
+    """How many of these are delayed messages that were delivered, by level."""
+    counts: Counter[int] = Counter()
+    for message in messages:
+        level, topic = properties.find(message.properties, b"DELAY"), properties.find(message.properties, b"REAL_TOPIC")
+        if level is not None and level.isdigit() and topic == message.topic.encode():
+            counts[int(level)] += 1
+    return counts

@@ -33,7 +33,7 @@ class _BrokerCollector(Collector):
         self._broker = broker
         self._connections = connections
         settings = broker.config.settings
-        self._labels: Final = [settings.broker_cluster_name, "broker", f"{settings.broker_name}-{settings.broker_id}"]
+        self._labels: Final = [settings.broker_cluster_name, "broker", broker.config.node]
 
     def collect(self) -> Iterator[Metric]:
         """All metrics, fresh."""

@@ -12,6 +12,7 @@ import contextlib
 import logging
 import os
 import time
+from collections import Counter
 from typing import Any, Final
 
 from rocket_broker import saved
@@ -39,13 +40,13 @@ from rocket_broker.replication.master import Master
 from rocket_broker.replication.metadata import Metadata, MetadataFollower
 from rocket_broker.replication.slave import Slave
 from rocket_broker.roles import FixedRole
-from rocket_broker.saved import Saver
 from rocket_broker.settings import MASTER_ID, BrokerRole, delay_levels, delete_hours
 from rocket_broker.stamp import Stamp
 from rocket_broker.state import Broker
 from rocket_broker.statistics import Statistics
 from rocket_broker.store.settings import Retention
 from rocket_broker.store.store import MessageStore
+from rocket_broker.tables import savers
 from rocket_broker.topics import Topics
 from rocket_net.http import LoopDelay
 from rocket_net.limits import Limits
@@ -75,7 +76,7 @@ class BrokerServer:
         self.groups = ConsumerGroups(lambda: config.settings, now_ms)
         self.offsets = ConsumerOffsets(now_ms)
         self.delay_offsets = DelayOffsets()
-        self.savers = _savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
+        self.savers = savers(config, self.topics, self.groups, self.offsets, self.delay_offsets)
         self._load_tables()
         store.kinds_are(self.topics.has_batches)
         self.link = MasterLink()
@@ -176,7 +177,7 @@ class BrokerServer:
         if not self.config.settings.lease_store:
             return None
         return Failover(
-            self.config, self.store, self.link, self.arrivals, self._log_grew, self.durability.cut, self._fatal,
+            self.config, self.store, self.link, self.arrivals, self._log_grew, self._log_was_cut, self._fatal,
             Duties(
                 become_master=self._become_master, become_slave=self._become_slave, follow=self._follow_again,
                 stop_following=self._duties.end,
@@ -360,6 +361,10 @@ class BrokerServer:
             self.topics.learn(topic, arrival.queue_id, has_batches=self.store.has_batches(topic))
             self.broker.role.arrived(*arrival)
 
+    def _log_was_cut(self, position: int, delivered: Counter[int]) -> None:
+        self.durability.cut(position)
+        self.delay_offsets.undo(delivered)
+
     def ready(self) -> tuple[bool, str]:
         """Whether it serves, and in a sentence what it does or waits for."""
         if self._state != "serving":
@@ -381,15 +386,3 @@ class BrokerServer:
     @staticmethod
     def _ignore(saving: asyncio.Future[None]) -> None:
         """A save that nobody awaits; its failure is in the log."""
-
-
-def _savers(
-    config: LiveConfig, topics: Topics, groups: ConsumerGroups, offsets: ConsumerOffsets, delays: DelayOffsets
-) -> dict[str, Saver]:
-    folder = config.settings.config_folder
-    return {
-        "topics": Saver(folder / "topics.json", topics.encode),
-        "groups": Saver(folder / "subscriptionGroup.json", groups.encode),
-        "offsets": Saver(folder / "consumerOffset.json", offsets.encode),
-        "delays": Saver(folder / "delayOffset.json", delays.encode),
-    }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final
@@ -38,7 +39,8 @@ class Failover:
 
     def __init__(
         self, config: LiveConfig, store: MessageStore, link: MasterLink, arrivals: Arrivals,
-        log_grew: Callable[[], None], cut: Callable[[int], None], fatal: Callable[[str], None], duties: Duties,
+        log_grew: Callable[[], None], cut: Callable[[int, Counter[int]], None], fatal: Callable[[str], None],
+        duties: Duties,
     ) -> None:  # fmt: skip
         settings = config.settings
         self.ordinal: Final = settings.broker_id
@@ -48,7 +50,7 @@ class Failover:
         store.readable_end = 0
         self._config = config
         self._cut = cut
-        self.member = Member(f"{settings.broker_name}-{self.ordinal}", timing(settings), self.epochs.newest)
+        self.member = Member(config.node, timing(settings), self.epochs.newest)
         self.confirmation = Confirmation(config, self.member, store, arrivals, _now)
         self.leader = Leader(config, store, self.epochs, self.member, self._progress)
         self.follower = Follower(
@@ -56,7 +58,7 @@ class Failover:
             self._was_cut, self.confirmation.show, lambda: self.driver.wake(),
         )  # fmt: skip
         self.driver = Driver(
-            config, lease_store(settings), self.member, store, self.epochs, self.leader, self.confirmation, link,
+            config, lease_store(config), self.member, store, self.epochs, self.leader, self.confirmation, link,
             duties,
         )  # fmt: skip
         config.become(BrokerRole.SLAVE, self.slave_id)
@@ -86,9 +88,9 @@ class Failover:
         if self.member.is_master and self.leader.wanted_set(_now()) - self.member.sync_set:
             self.driver.wake()
 
-    def _was_cut(self, position: int) -> None:
+    def _was_cut(self, position: int, delivered: Counter[int]) -> None:
         self.confirmation.cut(position)
-        self._cut(position)
+        self._cut(position, delivered)
 
     # -- the role ---------------------------------------------------------------------------------------------------
 
@@ -122,11 +124,12 @@ def timing(settings: BrokerSettings) -> Timing:
     )
 
 
-def lease_store(settings: BrokerSettings) -> LeaseStore:
+def lease_store(config: LiveConfig) -> LeaseStore:
     """Where the group's lease is."""
+    settings = config.settings
     if settings.lease_store == KUBERNETES:
         return KubernetesLease(settings.broker_name, settings.lease_duration / 1000)
-    return FileLease(Path(settings.lease_store.removeprefix("file:")), f"{settings.broker_name}-{settings.broker_id}")
+    return FileLease(Path(settings.lease_store.removeprefix("file:")), config.node)
 
 
 def _now() -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
 from collections.abc import Callable
 
 from rocket_broker.config import LiveConfig
+from rocket_broker.delay import deliveries
 from rocket_broker.failover import stream
 from rocket_broker.failover.epochs import Epochs
 from rocket_broker.failover.member import Member
@@ -22,14 +24,14 @@ log = logging.getLogger("rocket.replication")
 class Follower(Slave):
     """Follows whichever master `link` names, as the member `broker_id`.
 
-    `cut` is called with the position when the log was cut, `confirmed` with what the master says of its sync set,
-    `lost` when the connection to the master ended.
+    `cut` is called when the log was cut, with the position and how many delivered delayed messages of each level went;
+    `confirmed` with what the master says of its sync set, `lost` when the connection to the master ended.
     """
 
     def __init__(
         self, config: LiveConfig, store: MessageStore, link: MasterLink, arrived: Callable[[], None],
         fatal: Callable[[str], None], member: Member, epochs: Epochs, broker_id: int,
-        cut: Callable[[int], None], confirmed: Callable[[int], None], lost: Callable[[], None],
+        cut: Callable[[int, Counter[int]], None], confirmed: Callable[[int], None], lost: Callable[[], None],
     ) -> None:  # fmt: skip
         super().__init__(config, store, link, arrived, fatal)
         self._member = member
@@ -77,12 +79,13 @@ class Follower(Slave):
             )
         if end < own_end:
             log.warning("the log is cut at position %d of %d: master has no more of it", end, own_end)
+            gone = deliveries(self.store.records(end))
             try:
                 self.store.truncate(end)
             except OSError as error:
                 self._fatal(f"the log cannot be cut at {end} ({error}): stopping, so that nothing wrong is followed")
                 raise
-            self._cut(end)
+            self._cut(end, gone)
         self._epochs.follow(theirs, end)
         if not self._member.follows(frame.epoch):
             raise ProtocolError(f"epoch {frame.epoch} is not followed: this member leads it, or knows a newer one")

@@ -48,6 +48,12 @@ class Appender:
         self._queues = dispatcher.queues
         self._now_ms = now_ms
 
+    def fits(self, message: Outgoing) -> bool:
+        """Whether a segment has room for this message's record at all."""
+        queue = self._queues.unlisted(message.topic, message.queue_id)
+        size = record_size(message, queue, record_sys_flag(message))
+        return size + record.BLANK_BYTES <= self._log.segment_size
+
     def each(self, messages: Sequence[Outgoing]) -> list[Put | StoreError]:
         """Appends every message that can be, one write for each segment; for each where it is, or why it is refused."""
         results: list[Put | StoreError] = []

@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 from rocket_broker.store.batch_queue import BatchQueue
 from rocket_broker.store.consume_queue import ConsumeQueue
 from rocket_broker.store.entry_queue import EntryQueue, Shared
+from rocket_broker.store.errors import refused
 from rocket_broker.store.queue_entries import is_of_record
 from rocket_broker.store.queue_files import QueueFiles
 from rocket_broker.store.queue_loading import QueueLoader
@@ -90,9 +91,12 @@ class ConsumeQueues:
             yield from list(queues.values())
 
     def newest_position(self, topic: str) -> int:
-        """Where the newest message of a topic is in the log, -1 where it has none. Raises OSError."""
+        """Where the newest message of a topic is in the log, -1 where it has none. Raises StoreError."""
         queues = [queue for queue in self.by_topic.get(topic, {}).values() if queue.max_offset > queue.min_offset]
-        entries = [queue.entry(queue.max_offset - 1) for queue in queues]
+        try:
+            entries = [queue.entry(queue.max_offset - 1) for queue in queues]
+        except OSError as error:
+            raise refused(f"cannot read the queues of topic {topic}", error) from error
         return max((entry[0] for entry in entries if entry is not None), default=-1)
 
     @property

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Container, Iterator, Sequence
 from itertools import islice
 
 from rocket_broker.store.append import Appender
@@ -22,12 +22,12 @@ from rocket_broker.store.consume_queues import ConsumeQueues, QueueSizes
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.directory_lock import DirectoryLock
 from rocket_broker.store.dispatch import Dispatcher
-from rocket_broker.store.encoding import record_size, record_sys_flag
 from rocket_broker.store.entry_queue import EntryQueue
 from rocket_broker.store.errors import StoreError, is_no_room, refused
 from rocket_broker.store.files import make_folder, sync_file_system, sync_folder
 from rocket_broker.store.index import Index
 from rocket_broker.store.keeper import Keeper
+from rocket_broker.store.log_scan import LogScan
 from rocket_broker.store.matching import matches
 from rocket_broker.store.reading import Reader, WouldBlock, outside
 from rocket_broker.store.recovery import Progress, Recovery
@@ -139,9 +139,7 @@ class MessageStore:
 
     def fits(self, message: Outgoing) -> bool:
         """Whether a segment has room for this message's record at all."""
-        queue = self._queues.unlisted(message.topic, message.queue_id)
-        size = record_size(message, queue, record_sys_flag(message))
-        return size + record.BLANK_BYTES <= self._settings.segment_size
+        return self._appender.fits(message)
 
     def put(self, message: Outgoing) -> Put:
         """Appends one message; when this returns, the kernel has it. Raises StoreFull and StoreError."""
@@ -241,10 +239,7 @@ class MessageStore:
 
     def has_since(self, topic: str, position: int) -> bool:
         """Whether the topic has a message at or behind `position`. May wait for the disk. Raises StoreError."""
-        try:
-            return self._queues.newest_position(topic) >= position
-        except OSError as error:
-            raise refused(f"cannot read the queues of topic {topic}", error) from error
+        return self._queues.newest_position(topic) >= position
 
     def queue_entries(self, topic: str, queue_id: int, offset: int, max_entries: int) -> list[tuple[int, int, int]]:
         """(position, size, tag code) from `offset` on, none only at the queue's end and where a file of it is missing.
@@ -321,6 +316,10 @@ class MessageStore:
         Raises OSError, and StoreError where a queue refuses what came as a whole; then nothing is cut.
         """
         self._replica.drop_partial()
+
+    def records(self, position: int) -> Iterator[record.Message]:
+        """The whole records from `position` on, where one begins. May wait for the disk. Raises StoreError."""
+        return iter(LogScan(self._log, position))
 
     def truncate(self, position: int) -> None:
         """Cuts off what is behind `position`, where a record begins: another master never had it. Raises OSError.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from rocket_broker.delay import DelayOffsets, restored
+from rocket_broker.delay import DelayOffsets, deliveries, restored
 from rocket_wire import properties, record
 from rocket_wire.bodies.offsets import DelayOffsetSerializeWrapper
 from rocket_wire.bodies.version import DataVersion
@@ -91,3 +91,26 @@ def test_levels_are_written_as_bare_numbers() -> None:
     offsets.durable = {1: 10, 18: 3}
     text = offsets.encode().decode()
     assert text.endswith('"offsetTable":{1:10,18:3}}')
+
+
+def test_deliveries_that_went_with_the_end_of_the_log_come_again() -> None:
+    """A member of a group whose log is cut had delivered what its new master never had."""
+
+    def message(topic: str, **pairs: str) -> record.Message:
+        return record.Message(topic=topic, queue_id=0, body=b"", properties=properties.encode(pairs))
+
+    gone = deliveries(
+        [
+            message("T", DELAY="2", REAL_TOPIC="T"),
+            message("SCHEDULE_TOPIC_XXXX", DELAY="2", REAL_TOPIC="T"),
+            message("T", DELAY="3", REAL_TOPIC="T"),
+            message("T", DELAY="2", REAL_TOPIC="T"),
+            message("T"),
+        ]
+    )
+    assert gone == {2: 2, 3: 1}
+    offsets = DelayOffsets()
+    offsets.table, offsets.durable = {1: 4, 2: 10, 3: 0}, {1: 4, 2: 9}
+    offsets.undo(gone)
+    assert offsets.table == {1: 4, 2: 8, 3: 0}
+    assert offsets.durable == {1: 4, 2: 8, 3: 0}

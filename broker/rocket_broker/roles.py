@@ -22,6 +22,9 @@ class Role(Protocol):
     def arrived(self, topic: str, queue_id: int, offset: int, tags_code: int, end: int) -> None:
         """A message was stored; the log goes up to `end`. Wakes who waits for it, when it may be read."""
 
+    async def hand_over(self, to: str) -> None:
+        """Lets the member `to` lead, or whichever is quickest where it is empty."""
+
 
 class FixedRole:
     """The role that the properties file says, for good."""
@@ -40,6 +43,9 @@ class FixedRole:
     def arrived(self, topic: str, queue_id: int, offset: int, tags_code: int, end: int) -> None:
         """It may be read at once."""
         self._arrivals.notify(topic, queue_id, offset, tags_code)
+
+    async def hand_over(self, to: str) -> None:
+        raise RequestError(ResponseCode.SYSTEM_ERROR, "this group's roles are fixed by its brokers' files")
 
 
 def no_master() -> RequestError:

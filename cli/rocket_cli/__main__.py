@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from rocket_cli import groups, messages, status, store, topics, up
+from rocket_cli import groups, messages, status, store, switchover, topics, up
 from rocket_cli.console import out
 
 app = typer.Typer(name="rocketctl", no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
@@ -22,6 +22,7 @@ app.add_typer(topics.app, name="topic")
 app.add_typer(groups.app, name="group")
 app.add_typer(store.app, name="store")
 app.command()(status.status)
+app.command()(switchover.switchover)
 
 
 def _print_version(wanted: bool) -> None:

@@ -113,6 +113,10 @@ class ServerAdmin(Asking):
         """Removes a topic from a broker. Its messages there are gone."""
         await self._ask(address, RequestCode.DELETE_TOPIC_IN_BROKER, topics.DeleteTopicInBroker(topic=topic))
 
+    async def hand_over(self, address: str, member: str = "") -> None:
+        """Has a master let another member of its group lead, `member` or whichever is quickest. Raises RocketError."""
+        await self._ask(address, RequestCode.HAND_OVER_GROUP, topics.HandOverGroup(member or None))
+
     async def groups(self, address: str) -> dict[str, SubscriptionGroupConfig]:
         """All consumer groups of a broker."""
         found = await self._body(SubscriptionGroupWrapper, address, RequestCode.GET_ALL_SUBSCRIPTIONGROUP_CONFIG)

@@ -90,6 +90,8 @@ class RequestCode(IntEnum):
     GET_BROKER_MEMBER_GROUP = 901
     BROKER_HEARTBEAT = 904
     GET_BROKER_HA_STATUS = 907
+    #: Ours: a master hands its group over to another member.
+    HAND_OVER_GROUP = 20001
 
 
 class ResponseCode(IntEnum):

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from typing import Final
 
 import msgspec
 
@@ -23,8 +24,12 @@ from rocket_broker.failover.member import NOBODY, Lease, Member
 from rocket_broker.replication.link import MasterLink
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import MessageStore
+from rocket_wire.codes import ResponseCode
+from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.failover")
+
+_LOOK_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True, kw_only=True)
@@ -221,36 +226,72 @@ class Driver:
         self.is_leaving = True
         async with self._turns:
             if self.member.is_master:
-                await self._equal(seconds)
+                await self._equal(seconds, self.member.sync_set - {self.member.name})
                 await self._release("it stops")
+
+    async def hand_over(self, to: str, seconds: float) -> None:
+        """Lets another member lead: `to`, or whichever is quickest. Raises RequestError, and then nothing has changed.
+
+        Nothing is accepted until that one has everything; where that takes longer than `seconds`, it is given up.
+        """
+        async with self._turns:
+            others = self._may_inherit(to)
+            self.is_leaving = True
+            try:
+                if not await self._equal(seconds, others):
+                    raise RequestError(
+                        ResponseCode.SYSTEM_ERROR, f"{_names(others)} did not catch up within {seconds:g} s"
+                    )
+                await self._release(f"it hands over to {to or 'another member'}", to)
+            finally:
+                self.is_leaving = False
+
+    def _may_inherit(self, to: str) -> frozenset[str]:
+        member = self.member
+        if not member.is_master:
+            raise RequestError(ResponseCode.SYSTEM_ERROR, f"{member.name} is not the master: ask that one")
+        if member.pending is not None:
+            raise RequestError(ResponseCode.SYSTEM_ERROR, "a change of the sync set is not answered yet: try again")
+        others = member.sync_set - {member.name}
+        if to and to not in others:
+            follower = self._leader.followers.get(to)
+            lag = "does not follow" if follower is None else f"is {self._behind(follower.acknowledged)} bytes behind"
+            remark = f"{to} is not in the sync set ({_names(member.sync_set)}): it {lag}"
+            raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
+        if not others:
+            raise RequestError(ResponseCode.SYSTEM_ERROR, f"{member.name} is alone in the sync set: nobody may lead")
+        return frozenset((to,)) if to else others
+
+    def _behind(self, position: int) -> int:
+        return max(0, self._store.max_position - position)
 
     async def close(self) -> None:
         """Gives back what the lease's store holds."""
         await self._lease_store.close()
 
-    async def _release(self, why: str) -> None:
+    async def _release(self, why: str, heir: str = NOBODY) -> None:
         """Gives the lease back, so that nobody has to wait until it runs out. Whoever follows hears of it at once."""
         sync_set, epoch = self.member.sync_set, self.member.epoch
         is_known = self.member.pending is None  # else nobody knows which sync set holds: the lease runs out
         log.warning("%s gives the lease back: %s", self.member.name, why)
         self._stop_acting()
         try:
-            if is_known and await self._lease_store.write(Lease(epoch=epoch, sync_set=sync_set), self._last) is None:
+            released = Lease(epoch=epoch, sync_set=sync_set, heir=heir)
+            if is_known and await self._lease_store.write(released, self._last) is None:
                 log.warning("the lease is not released: somebody else changed it")
         except LeaseUnavailable as error:
             log.warning("the lease is not released, it runs out: %s", error)
         await self._become_slave()
 
-    async def _equal(self, seconds: float) -> None:
-        """Waits until a follower of the sync set has the whole log, where there is one."""
-        loop = asyncio.get_running_loop()
-        deadline = loop.time() + seconds
-        others = self.member.sync_set - {self.member.name}
-        while others and loop.time() < deadline:
-            end = self._store.max_position
-            if any(f.acknowledged >= end for name, f in self._leader.followers.items() if name in others):
-                return
-            await asyncio.sleep(0.01)
+    async def _equal(self, seconds: float, others: frozenset[str]) -> bool:
+        """Waits until one of `others` has the whole log; False where that takes longer, or there is none."""
+        deadline = _now() + seconds
+        while others and _now() < deadline:
+            followers = self._leader.followers
+            if any(followers[name].acknowledged >= self._store.max_position for name in others & followers.keys()):
+                return True
+            await asyncio.sleep(_LOOK_SECONDS)
+        return False
 
 
 def _now() -> float:

@@ -78,10 +78,18 @@ class Failover:
         if len(self.member.needed()) == 1:
             self.confirmation.advance()
 
+    async def hand_over(self, to: str) -> None:
+        await self.driver.hand_over(to, self._patience)
+
     async def leave(self) -> None:
         """The process is about to stop."""
-        await self.driver.leave(_LEAVE_SECONDS)
+        await self.driver.leave(self._patience)
         await self.driver.close()
+
+    @property
+    def _patience(self) -> float:
+        """How long others may take to have everything: not so long that the lease, which rests meanwhile, is lost."""
+        return min(_LEAVE_SECONDS, self._config.settings.lease_renew_deadline / 2000)
 
     def _progress(self) -> None:
         self.confirmation.advance()

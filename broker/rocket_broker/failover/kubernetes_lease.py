@@ -1,7 +1,7 @@
 """A group's lease as a Kubernetes Lease, which bears the group's name and is made by the operator.
 
     spec.holderIdentity      the master's pod, "" when released          spec.leaseTransitions     the epoch
-    annotations rocketcluster.dev/sync-set (a,b), ha-address, address
+    annotations rocketcluster.dev/sync-set (a,b), ha-address, address, heir
     spec.renewTime, leaseDurationSeconds        for people: nobody here goes by another one's clock
 
 Compare-and-set is by metadata.resourceVersion. A broker may get and patch this object and nothing else; it speaks the
@@ -28,6 +28,7 @@ _DOMAIN: Final = "rocketcluster.dev"
 _SYNC_SET: Final = f"{_DOMAIN}/sync-set"
 _HA_ADDRESS: Final = f"{_DOMAIN}/ha-address"
 _ADDRESS: Final = f"{_DOMAIN}/address"
+_HEIR: Final = f"{_DOMAIN}/heir"
 
 
 class ApiServer(NamedTuple):
@@ -74,6 +75,7 @@ class KubernetesLease:
                     _SYNC_SET: ",".join(sorted(lease.sync_set)),
                     _HA_ADDRESS: lease.ha_address,
                     _ADDRESS: lease.address,
+                    _HEIR: lease.heir,
                 },
             },
             "spec": {
@@ -125,6 +127,7 @@ def _lease(found: dict[str, Any] | None) -> Lease:
         sync_set=frozenset(name for name in annotations.get(_SYNC_SET, "").split(",") if name),
         ha_address=annotations.get(_HA_ADDRESS, ""),
         address=annotations.get(_ADDRESS, ""),
+        heir=annotations.get(_HEIR, ""),
         change=metadata["resourceVersion"],
     )
 

@@ -50,7 +50,8 @@ class Timing(msgspec.Struct, frozen=True, kw_only=True):
 class Lease(msgspec.Struct, frozen=True, kw_only=True):
     """What the lease store records of a group. `change` differs from one write to the next.
 
-    The addresses, `host:port`, are the holder's, for those who follow it: its log, and its tables.
+    The addresses, `host:port`, are the holder's, for those who follow it: its log, and its tables. `heir` is whom a
+    holder that released it wants to lead; the others leave it to that one for a lease duration.
     """
 
     holder: str = NOBODY
@@ -58,6 +59,7 @@ class Lease(msgspec.Struct, frozen=True, kw_only=True):
     sync_set: frozenset[str] = frozenset()
     ha_address: str = ""
     address: str = ""
+    heir: str = NOBODY
     change: str = ""
 
 
@@ -93,8 +95,10 @@ class Member:
         lease = self._lease
         if self.is_master or not self.is_member(lease):
             return False
-        if lease.holder == NOBODY or self.is_sole_holder(lease):
+        if self.is_sole_holder(lease) or (lease.holder == NOBODY and lease.heir in (NOBODY, self.name)):
             return True
+        if lease.holder == NOBODY:
+            return self.has_run_out(now)
         return self.has_run_out(now) and self.is_free_of_promises(now)
 
     def candidate(self) -> Lease:

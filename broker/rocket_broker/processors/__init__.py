@@ -68,6 +68,7 @@ ROWS: tuple[tuple[Code, type[Header] | None, Callable[..., Any]], ...] = (
     (Code.GET_BROKER_CONFIG, None, admin.get_broker_config),
     (Code.GET_BROKER_RUNTIME_INFO, None, admin.get_broker_runtime_info),
     (Code.GET_BROKER_HA_STATUS, None, admin.get_broker_ha_status),
+    (Code.HAND_OVER_GROUP, topic_headers.HandOverGroup, admin.hand_over_group),
     (Code.DELETE_EXPIRED_COMMITLOG, None, admin.delete_expired_commitlog),
     (Code.CLEAN_EXPIRED_CONSUMEQUEUE, None, admin.clean_expired_consumequeue),
     (Code.CLEAN_UNUSED_TOPIC, None, admin.clean_unused_topic),

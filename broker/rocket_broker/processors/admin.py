@@ -14,7 +14,7 @@ from rocket_wire.bodies.registration import KVTable
 from rocket_wire.bodies.replication import HAClientRuntimeInfo, HAConnectionRuntimeInfo, HARuntimeInfo
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.command import Command
-from rocket_wire.headers.topics import GetBrokerConfigAnswer
+from rocket_wire.headers.topics import GetBrokerConfigAnswer, HandOverGroup
 
 log = logging.getLogger("rocket.admin")
 
@@ -80,3 +80,13 @@ def get_all_consumer_offset(broker: Broker, request: Command, _: Connection) -> 
 def get_all_delay_offset(broker: Broker, request: Command, _: Connection) -> Answer:
     """How far delayed messages have been delivered, for a slave."""
     return request.reply(body=broker.delay_offsets())
+
+
+def hand_over_group(broker: Broker, header: HandOverGroup, request: Command, _: Connection) -> Answer:
+    """Another member leads when the answer comes; refused with the reason where that cannot be."""
+
+    async def handed_over() -> Command:
+        await broker.role.hand_over(header.member or "")
+        return request.reply()
+
+    return handed_over()

@@ -13,11 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from rocket_client import Admin
+from rocket_client import Admin, RocketError, ServerAdmin
 from rocket_testing.cluster import Cluster
-from rocket_testing.group import TIMES, Group
+from rocket_testing.group import NAME, TIMES, Group
 from rocket_testing.ledger import Ledger
 from rocket_testing.senders import QUEUES, TOPIC, ClientSender, acknowledged, sending
+from rocket_testing.waiting import eventually
 
 LEASE_SECONDS = int(TIMES["leaseDuration"]) / 1000
 
@@ -43,6 +44,13 @@ async def stop_master(group: Group) -> None:
     master = await group.led()
     await asyncio.to_thread(master.stop)
     await group.led(other_than=master)
+
+
+async def hand_over(group: Group) -> None:
+    master, heir = await group.led(), group.slave()
+    async with ServerAdmin() as servers:
+        await servers.hand_over(master.address, f"{NAME}-{group.members.index(heir)}")
+    assert await group.led(other_than=master) is heir
 
 
 async def kill_slave(group: Group) -> None:
@@ -97,6 +105,7 @@ async def kill_name_servers(group: Group) -> None:
 SCENARIOS = [
     Scenario("the master is killed", kill_master, is_short=True),
     Scenario("the master stops in order", stop_master, is_short=True),
+    Scenario("the master hands over", hand_over, members=3, is_short=True),
     Scenario("a slave is killed", kill_slave),
     Scenario("everybody is killed", kill_all),
     Scenario("the master is frozen until another one leads", freeze_master, is_short=True),
@@ -149,3 +158,23 @@ async def test_nothing_acknowledged_is_lost_when(
         await group.complete()
         await acknowledged(ledger, 40)
     await group.assert_kept(ledger)
+
+
+async def test_a_member_that_is_behind_is_refused_as_the_next_master(
+    group_of: Callable[[int], Awaitable[Group]], cluster: Cluster
+) -> None:
+    group = await group_of(2)
+    master, slave = await group.led(), group.slave()
+    name = f"{NAME}-{group.members.index(slave)}"
+    slave.freeze()
+    await eventually(lambda: len(group.sync_set()) == 1)
+    async with ServerAdmin() as servers:
+        with pytest.raises(RocketError, match="is not in the sync set"):
+            await servers.hand_over(master.address, name)
+        with pytest.raises(RocketError, match="alone in the sync set"):
+            await servers.hand_over(master.address)
+        slave.thaw()
+        await group.complete()
+        with pytest.raises(RocketError, match="is not the master"):
+            await servers.hand_over(slave.address)
+    assert group.holder() is master

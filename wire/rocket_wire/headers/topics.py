@@ -98,3 +98,9 @@ class GetBrokerConfigAnswer(Header, frozen=True):
     """The configuration's DataVersion as JSON text. The body is properties text."""
 
     version: str
+
+
+class HandOverGroup(Header, frozen=True):
+    """To the member that is to lead, by its name (ours, no protocol section); empty: whichever is quickest."""
+
+    member: str | None = None

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from rocket_broker.failover import member
@@ -121,7 +122,8 @@ class World:
         replica = self.replicas[name]
         if self.holds(name) and replica.member.pending is None and self.random.random() < 0.2:
             replica.member.steps_down()
-            self.write_lease(self.lease, Lease(epoch=self.lease.epoch, sync_set=self.lease.sync_set))
+            heir = self.random.choice(("", *NAMES))
+            self.write_lease(self.lease, Lease(epoch=self.lease.epoch, sync_set=self.lease.sync_set, heir=heir))
 
     def shrink(self, name: str) -> None:
         if self.holds(name) and len(self.replicas[name].member.sync_set) > 1:
@@ -200,7 +202,7 @@ class World:
     def write_lease(self, seen: Lease, wanted: Lease) -> bool:
         """Whether the writer learns that it succeeded. What it does not learn of may happen now, later, or never."""
         self.changes += 1
-        wanted = Lease(holder=wanted.holder, epoch=wanted.epoch, sync_set=wanted.sync_set, change=f"{self.changes}")
+        wanted = msgspec.structs.replace(wanted, change=f"{self.changes}")
         if self.random.random() < 0.25:
             self.in_flight.append((seen, wanted))
             return False

@@ -50,6 +50,9 @@ def test_a_masters_deleted_pod_hands_over_and_the_status_says_who_leads(kubernet
     group = (kubernetes.get(namespace, "rkt", "orders") or {})["status"]["groups"][0]
     assert group["master"] == {"pod": after}
     assert group["epoch"] >= 2
+    kubernetes.patch(namespace, "rkt", "orders", {"spec": {"broker": {"slavesPerGroup": 0, "replication": None}}})
+    kubernetes.wait(namespace, "rkt/orders", "Stable")
+    assert lease(kubernetes, namespace)[0] == "orders-broker-0-0", "a master that is scaled away hands over"
 
 
 def test_a_frozen_master_is_followed_by_another_and_loses_nothing(kubernetes: Kubernetes, namespace: str) -> None:

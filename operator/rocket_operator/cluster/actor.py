@@ -14,6 +14,7 @@ from rocket_operator.rollout.steps import (
     CopyMetadata,
     Delete,
     DeleteMetadata,
+    HandOver,
     Patch,
     Step,
     Unregister,
@@ -59,7 +60,7 @@ class Actor:
                 await self._api.delete(step.kind, cluster.namespace, step.name, step.uid, step.orphan)
             case Patch():
                 await self._api.patch(step.kind, cluster.namespace, step.name, step.changes)
-            case Configure() | CopyMetadata() | DeleteMetadata() | Unregister():
+            case Configure() | CopyMetadata() | DeleteMetadata() | HandOver() | Unregister():
                 await self._brokers.act(step)
             case _:
                 raise TypeError(f"{step} is nothing to do")

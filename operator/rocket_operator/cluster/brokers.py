@@ -16,7 +16,7 @@ from rocket_client import RocketError, ServerAdmin
 from rocket_client.servers import Readers
 from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.broker import READ_ONLY
-from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, Unregister
+from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, HandOver, Unregister
 from rocket_operator.rollout.view import Blocker, Broker, Pod, View
 from rocket_wire.headers.routes import UnregisterBroker
 
@@ -24,7 +24,7 @@ log = logging.getLogger("rocket.operator")
 
 T = TypeVar("T")
 
-BrokerStep = Configure | CopyMetadata | DeleteMetadata | Unregister
+BrokerStep = Configure | CopyMetadata | DeleteMetadata | HandOver | Unregister
 
 _QUESTION_SECONDS = 3.0
 _CHANGE_SECONDS = 10.0
@@ -96,6 +96,8 @@ class WireBrokers:
                     await self._servers.delete_topic(step.address, step.topic)
                 if step.consumer_group is not None:
                     await self._servers.delete_group(step.address, step.consumer_group)
+            case HandOver():
+                await self._servers.hand_over(step.address, step.to)
             case Unregister():
                 await self._unregister(step)
 

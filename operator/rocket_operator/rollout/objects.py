@@ -17,8 +17,8 @@ from rocket_operator.objects.members import Member
 from rocket_operator.objects.metadata import ADOPT_ANNOTATION, GROUP_LABEL, RELEASED_ANNOTATION, ROLE_LABEL, Manifest
 from rocket_operator.rollout.declared import record_key
 from rocket_operator.rollout.differences import difference, stamped
-from rocket_operator.rollout.steps import Apply, Delete, Patch, Step, Wait
-from rocket_operator.rollout.view import View, Volume
+from rocket_operator.rollout.steps import Apply, Delete, HandOver, Patch, Step, Wait
+from rocket_operator.rollout.view import Pod, View, Volume
 from rocket_operator.spec import KIND, Keep
 
 #: As a person writes it: no number of thousands of digits.
@@ -34,9 +34,12 @@ def apply(view: View) -> Iterator[Step]:
         if live is not None and manifest["kind"] == "StatefulSet":
             yield from grow(view, manifest, live)
             wanted = _with_live_volumes(wanted, live)
-            if slaves := _doubtful_slaves(view, manifest, live):
-                doubtful += slaves
+            slaves, master = _doubtful_slaves(view, manifest, live), _master_that_goes(view, manifest)
+            doubtful += slaves
+            if slaves or master:
                 wanted = {**wanted, "spec": {**wanted["spec"], "replicas": live["spec"]["replicas"]}}
+            if master:
+                yield _hand_over(view, master)
         if step := apply_step(wanted, live):
             yield step
     if doubtful:
@@ -56,6 +59,25 @@ def _doubtful_slaves(view: View, manifest: Manifest, live: Manifest) -> list[str
         Member(view.cluster.name, index, ordinal).name for ordinal in range(wanted, live["spec"].get("replicas", 1))
     ]
     return [name for name in names if view.behind(name) is None]
+
+
+def _master_that_goes(view: View, manifest: Manifest) -> Pod | None:
+    """The master, where this StatefulSet shall not have it any more, but others."""
+    wanted = manifest["spec"]["replicas"]
+    if wanted != view.cluster.members_per_group:
+        return None
+    members = view.members(int(manifest["metadata"]["labels"][GROUP_LABEL]))
+    return next((pod for pod in members if pod.is_master and pod.ordinal >= wanted), None)
+
+
+def _hand_over(view: View, master: Pod) -> Step:
+    """Before a master is scaled away another member leads: one that stays."""
+    stay = [pod for pod in view.members(master.group or 0) if pod.ordinal < view.cluster.members_per_group]
+    heir = next((pod for pod in stay if pod.serves), None)
+    if heir is None:
+        return Wait(f"{master.name} leads and is not wanted any more: waiting until a member that stays serves")
+    why = f"{master.name} leads and is not wanted any more: {heir.name} is to lead"
+    return HandOver(why, master.name, view.address(master), heir.name, reason="HandedOver")
 
 
 def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:

@@ -103,6 +103,13 @@ class DeleteMetadata(_ToBroker):
 
 
 @dataclass(frozen=True)
+class HandOver(_ToBroker):
+    """Has a master let another member of its group lead, once that one has every message."""
+
+    to: str
+
+
+@dataclass(frozen=True)
 class Unregister(Step):
     """Has a name server forget all brokers of one name."""
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from rocket_operator.cluster.brokers import BrokerStep, Refused
 from rocket_operator.cluster.needs import Needs
 from rocket_operator.objects.broker import wanted_settings
-from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, Unregister
+from rocket_operator.rollout.steps import Configure, CopyMetadata, DeleteMetadata, HandOver, Unregister
 from rocket_operator.rollout.view import Blocker, Broker, Pod, View
 from rocket_testing.kubernetes.faults import Faults
 from rocket_testing.kubernetes.store import Store
@@ -100,6 +100,8 @@ class FakeBrokers:
                 data = self.groups[_group(step.pod)]
                 data.topics.pop(step.topic or "", None)
                 data.consumer_groups.pop(step.consumer_group or "", None)
+            case HandOver():
+                raise Refused(f"{step.pod} has a fixed role")
             case Unregister():
                 self.stale_routes.discard(step.broker_name)
 

@@ -10,7 +10,7 @@ from rocket_operator.objects import broker as broker_objects
 from rocket_operator.objects.groups import Group, State
 from rocket_operator.rollout import scaling
 from rocket_operator.rollout.cluster import next_step
-from rocket_operator.rollout.steps import CopyMetadata, Delete, Unregister, Wait
+from rocket_operator.rollout.steps import Apply, CopyMetadata, Delete, HandOver, Unregister, Wait
 from rocket_operator.rollout.view import Blocker, View
 from rocket_operator.status import Look, status
 from rocket_testing.planned import (
@@ -51,6 +51,34 @@ def test_a_statefulset_that_kubernetes_has_not_seen_as_it_is_is_waited_for() -> 
     assert "orders-broker-0" in step.why
     stable = status(Look(view, step), {})["conditions"][-1]
     assert (stable["type"], stable["status"]) == ("Stable", "False")
+
+
+# -- failover ----------------------------------------------------------------------------------------------------------
+
+AUTOMATIC = "{failover: {mode: Automatic}}"
+ALONE = "{failover: {mode: Automatic}, broker: {slavesPerGroup: 0}}"
+
+
+def led_by(view: View, ordinal: int) -> View:
+    for number in (0, 1):
+        view = with_pod(view, f"orders-broker-0-{number}", is_master=number == ordinal)
+    return view
+
+
+def test_a_master_that_is_scaled_away_hands_over_first() -> None:
+    view = replace(led_by(at_rest(AUTOMATIC), 1), cluster=at_rest(ALONE).cluster)
+    step = next_step(view)
+    assert isinstance(step, HandOver)
+    assert (step.pod, step.to) == ("orders-broker-0-1", "orders-broker-0-0")
+    after = next_step(led_by(view, 0))
+    assert isinstance(after, Apply)
+    assert after.manifest["spec"]["replicas"] == 1
+
+
+def test_a_master_stays_while_no_member_that_stays_serves() -> None:
+    view = replace(led_by(at_rest(AUTOMATIC), 1), cluster=at_rest(ALONE).cluster)
+    step = next_step(with_pod(view, "orders-broker-0-0", ready=False))
+    assert not isinstance(step, Apply) or step.manifest["kind"] != "StatefulSet"
 
 
 # -- groups that come --------------------------------------------------------------------------------------------------

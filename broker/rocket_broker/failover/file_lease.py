@@ -40,7 +40,7 @@ class FileLease:
         return await _in_time(asyncio.to_thread(self._read))
 
     async def write(self, lease: Lease, after: Lease) -> Lease | None:
-        return await _in_time(asyncio.to_thread(self._write, lease, int(after.change or 0) + 1))
+        return await _in_time(asyncio.to_thread(self._write, lease, int(after.change or 0)))
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -55,8 +55,9 @@ class FileLease:
             return msgspec.structs.replace(lease, change=str(numbers[-1]))
         return Lease()
 
-    def _write(self, lease: Lease, number: int) -> Lease | None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def _write(self, lease: Lease, before: int) -> Lease | None:
+        if not before:  # a folder that is gone later is not made anew: the lease would begin again beside the old one
+            self._folder.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileNotFoundError):
             self._temporary.unlink()
         with open(self._temporary, "xb") as file:
@@ -64,16 +65,19 @@ class FileLease:
             file.flush()
             os.fsync(file.fileno())
         try:
-            os.link(self._temporary, self._path(number))
+            os.link(self._temporary, self._path(before + 1))
         except FileExistsError:
             return None
         self._sync()
-        if self._numbers()[-1] != number:
+        numbers = self._numbers()
+        if not numbers:
+            raise LeaseUnavailable(f"{self._folder} is gone")
+        if numbers[-1] != before + 1:
             return None
-        for old in self._numbers()[:-_KEPT]:
+        for old in numbers[:-_KEPT]:
             with contextlib.suppress(FileNotFoundError):
                 self._path(old).unlink()
-        return msgspec.structs.replace(lease, change=str(number))
+        return msgspec.structs.replace(lease, change=str(before + 1))
 
     def _numbers(self) -> list[int]:
         try:

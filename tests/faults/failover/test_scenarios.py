@@ -103,14 +103,14 @@ async def kill_name_servers(group: Group) -> None:
 
 
 SCENARIOS = [
-    Scenario("the master is killed", kill_master, is_short=True),
-    Scenario("the master stops in order", stop_master, is_short=True),
+    Scenario("the master is killed", kill_master),
+    Scenario("the master stops in order", stop_master),
     Scenario("the master hands over", hand_over, members=3, is_short=True),
     Scenario("a slave is killed", kill_slave),
     Scenario("everybody is killed", kill_all),
     Scenario("the master is frozen until another one leads", freeze_master, is_short=True),
     Scenario("a slave is frozen", freeze_slave),
-    Scenario("the lease cannot be read or written", take_lease_away, is_short=True),
+    Scenario("the lease cannot be read or written", take_lease_away),
     Scenario("the lease is away while a slave dies", take_lease_away_while_a_slave_dies),
     Scenario("the master is killed, then its successor", kill_master_and_its_successor, members=3),
     Scenario("a slave of two is frozen", freeze_slave, members=3),

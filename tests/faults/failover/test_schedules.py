@@ -85,13 +85,13 @@ async def group(cluster: Cluster, tmp_path: Path, small_files: dict[str, str]) -
     return group
 
 
-async def run(seed: int, group: Group) -> None:
+async def run(seed: int, group: Group, steps: int = STEPS) -> None:
     ledger, schedule = Ledger(), Schedule(seed, group)
     senders = [ClientSender("one", group.cluster.namesrv), ClientSender("batches", group.cluster.namesrv, batch=4)]
     try:
         async with sending(ledger, *senders):
             await acknowledged(ledger, 20)
-            for _ in range(STEPS):
+            for _ in range(steps):
                 await schedule.step()
             await group.heal()
             await group.complete()
@@ -109,4 +109,4 @@ async def test_nothing_acknowledged_is_lost_in_a_random_schedule(seed: int, grou
 
 
 async def test_nothing_acknowledged_is_lost_in_one_random_schedule(group: Group) -> None:
-    await run(2026, group)
+    await run(2026, group, steps=3)

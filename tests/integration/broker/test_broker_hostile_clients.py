@@ -66,7 +66,7 @@ async def test_a_few_zeros_in_a_property_are_kept(broker: Broker, talk: BrokerTa
     assert [message.body for message in await talk.read("Good")] == [b"after"]
 
 
-@pytest.mark.parametrize("name", ["KEYS", "TAGS", "UNIQ_KEY"])
+@pytest.mark.parametrize("name", ["KEYS", "TAGS"])
 async def test_thousands_of_empty_properties_are_stored_like_any_other(
     broker: Broker, talk: BrokerTalk, name: str
 ) -> None:

@@ -138,6 +138,29 @@ async def test_a_folder_that_is_none_is_no_answer(tmp_path: Path) -> None:
         await store.write(ONE, Lease())
 
 
+async def test_a_folder_that_went_is_not_made_anew(tmp_path: Path) -> None:
+    """It may come back, and two leases would lead two masters."""
+    folder = tmp_path / "lease"
+    store = FileLease(folder, "g-0")
+    written = await store.write(ONE, await store.read())
+    assert written is not None
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(LeaseUnavailable):
+        await store.write(ONE, written)
+    assert not folder.exists()
+
+
+async def test_a_folder_that_goes_just_after_a_change_is_no_answer(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "lease"
+    store = FileLease(folder, "g-0")
+    seen = await store.read()
+    monkeypatch.setattr(store, "_sync", lambda: folder.rename(tmp_path / "elsewhere"))
+    with pytest.raises(LeaseUnavailable, match="is gone"):
+        await store.write(ONE, seen)
+
+
 # -- Kubernetes --------------------------------------------------------------------------------------------------------
 
 

@@ -75,6 +75,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         {"broker": {"groupOverrides": [{"group": 1, "config": {"brokerName": "x"}}]}},
         "the cluster sets this key itself",
     ),
+    ({"broker": {"port": 5557}}, "5557 has metrics and health"),
+    ({"broker": {"port": 5559}}, "5557 has metrics and health"),
+    ({"nameServer": {"port": 5557}}, "5557 has metrics and health"),
+    (
+        {"broker": {"config": {"mappedFileSizeConsumeQueue": "7"}}},
+        "spec.broker.config.mappedFileSizeConsumeQueue",
+    ),
+    ({"failover": {"renewDeadlineSeconds": 15}}, "a renewal must be trusted for two tries at least"),
     ({"mode": "Asleep"}, "spec.mode"),
     ({"clusterName": "a b"}, "spec.clusterName"),
     ({"version": "!"}, "spec.version"),
@@ -108,6 +116,8 @@ CHANGES: list[tuple[dict[str, Any], dict[str, Any], str]] = [
         {"broker": {"storage": {"storageClassName": "b"}}},
         "storageClassName cannot change",
     ),
+    ({}, {"broker": {"storage": {"storageClassName": "b"}}}, "storageClassName cannot be added or removed"),
+    ({"failover": {"mode": "Automatic"}}, {"failover": {"mode": "Disabled"}}, "failover cannot be switched off"),
 ]
 
 

@@ -55,6 +55,16 @@ def test_a_masters_deleted_pod_hands_over_and_the_status_says_who_leads(kubernet
     assert lease(kubernetes, namespace)[0] == "orders-broker-0-0", "a master that is scaled away hands over"
 
 
+def test_failover_is_switched_on_while_messages_flow(kubernetes: Kubernetes, namespace: str) -> None:
+    kubernetes.apply(namespace, cluster("orders", broker={"replication": {"mode": "Sync"}}))
+    kubernetes.wait(namespace, "rkt/orders", "Stable")
+    with traffic(kubernetes, endpoint("orders", namespace)) as flow:
+        kubernetes.patch(namespace, "rkt", "orders", {"spec": {"failover": FAILOVER}})
+        kubernetes.wait(namespace, "rkt/orders", "Stable", 120)
+        kubernetes.until(lambda: len(lease(kubernetes, namespace)[1]) == 2, 60, namespace)
+        flow.assert_nothing_lost()
+
+
 def test_a_frozen_master_is_followed_by_another_and_loses_nothing(kubernetes: Kubernetes, namespace: str) -> None:
     started(kubernetes, namespace)
     before = lease(kubernetes, namespace)[0]

@@ -7,6 +7,7 @@ have all that it has. A broker that does not serve anyway is restarted at once: 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from typing import Final
 
 from rocket_operator.objects.groups import Group, State
 from rocket_operator.objects.metadata import SETTINGS_ANNOTATION, VERSION_LABEL
@@ -14,6 +15,9 @@ from rocket_operator.objects.settings import LIVE_KEYS
 from rocket_operator.rollout.steps import Configure, Delete, Step, Wait
 from rocket_operator.rollout.view import Pod, View
 from rocket_operator.spec import UpdateStrategy
+
+#: The key of broker.properties that says where a group's lease is; absent with fixed roles.
+_LEASE: Final = "leaseStore"
 
 
 def configure(view: View) -> Iterator[Step]:
@@ -111,11 +115,19 @@ def _disturbed(view: View, next_one: Pod) -> str | None:
                 return f"{pod.name} does not serve" + (f" ({pod.trouble})" if pod.trouble else "")
             behind = view.behind(pod.name)
             if not pod.is_master and next_one.group == group.index and next_one.is_master:
+                if behind is None and _begins_failover(view, group, next_one):
+                    continue
                 if behind is None:
                     return f"it is not known how far {pod.name} is behind its master"
                 if behind > view.cluster.spec.update.max_lag_bytes:
                     return f"{pod.name} is {behind} bytes behind its master"
     return None
+
+
+def _begins_failover(view: View, group: Group, master: Pod) -> bool:
+    """Whether the master has a fixed role, and its slaves a lease already: they follow once it has one, too."""
+    broker = view.observed.brokers.get(master.name)
+    return broker is not None and _LEASE in view.settings(group) and not broker.settings.get(_LEASE)
 
 
 def _restart(pod: Pod, reason: str) -> Delete:

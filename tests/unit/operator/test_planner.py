@@ -75,6 +75,24 @@ def test_a_master_that_is_scaled_away_hands_over_first() -> None:
     assert after.manifest["spec"]["replicas"] == 1
 
 
+def beginning(lease: str) -> View:
+    """The slave has a lease and follows nobody; the master, which is yet to be restarted, has this one."""
+    view = at_rest(AUTOMATIC)
+    settings = {**view.observed.brokers["orders-broker-0-0"].settings, "leaseStore": lease}
+    view = with_broker(view, "orders-broker-0-1", behind=None)
+    return with_pod(with_broker(view, "orders-broker-0-0", settings=settings), "orders-broker-0-0", revision=STALE)
+
+
+def test_a_master_is_given_its_lease_while_its_slaves_cannot_follow_it_without() -> None:
+    step = next_step(beginning(""))
+    assert isinstance(step, Delete)
+    assert step.name == "orders-broker-0-0"
+
+
+def test_a_master_with_a_lease_is_not_restarted_while_its_slaves_do_not_follow() -> None:
+    assert isinstance(next_step(beginning("kubernetes")), Wait)
+
+
 def test_a_master_stays_while_no_member_that_stays_serves() -> None:
     view = replace(led_by(at_rest(AUTOMATIC), 1), cluster=at_rest(ALONE).cluster)
     step = next_step(with_pod(view, "orders-broker-0-0", ready=False))

@@ -96,7 +96,7 @@ def lose_power(machine: Machine, scenario: Scenario, chance: random.Random | Non
 def test_power_lost_before_any_call_loses_nothing_that_was_synced(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    losses_of_power(monkeypatch, tmp_path, step=41, seeds=[None, 1])
+    losses_of_power(monkeypatch, tmp_path, step=83, seeds=[None, 1])
 
 
 @pytest.mark.slow

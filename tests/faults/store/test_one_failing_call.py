@@ -14,7 +14,7 @@ import pytest
 from rocket_testing.disk_calls import ALL, READS, SYNCS, WRITES, DiskCalls
 from rocket_testing.store_scenario import Scenario
 
-SHORT = 11  # of so many calls one is tried in the short run
+SHORT = 23  # of so many calls one is tried in the short run
 
 
 @pytest.fixture(autouse=True)

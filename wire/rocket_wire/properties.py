@@ -41,11 +41,15 @@ def find(properties: bytes, name: bytes) -> bytes | None:
     mark = name + b"\x01"
     at = properties.rfind(mark)
     while at >= 0:
-        if at == 0 or properties[at - 1] == 2:  # else it is the end of a longer name, or inside a value
-            begin = at + len(mark)
-            end = properties.find(b"\x02", begin)
-            value = properties[begin:] if end < 0 else properties[begin:end]
-            if value:  # an empty one does not count, but an earlier pair of the name might
-                return value
+        while at > 0 and properties[at - 1] != 2:  # the end of a longer name, or inside a value
+            at = properties.rfind(mark, 0, at)
+        if at < 0:
+            return None
+        begin = at + len(mark)
+        end = properties.find(b"\x02", begin)
+        if end < 0:
+            end = len(properties)
+        if end != begin:  # an empty value does not count, but an earlier pair of the name might
+            return properties[begin:end]
         at = properties.rfind(mark, 0, at)
     return None

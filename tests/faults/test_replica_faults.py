@@ -13,6 +13,7 @@ from rocket_client import Admin
 from rocket_testing.broker_talk import BrokerTalk
 from rocket_testing.cluster import Broker, Cluster, OurServers, write_properties
 from rocket_testing.ledger import Ledger
+from rocket_testing.replicas import common_end, log_bytes
 from rocket_testing.senders import QUEUES, TOPIC, ClientSender, RawSender, Sender, acknowledged, sending, stored
 from rocket_testing.small_disk import small_disk
 from rocket_testing.usage import memory
@@ -45,22 +46,6 @@ async def knows(broker: Broker, topic: str) -> bool:
         await talk.close()
 
 
-async def caught_up(master: Broker, slave: Broker, namesrv: str) -> int:
-    """Returns the position up to which both have the log, once that is the same."""
-
-    async def common() -> int | None:
-        ends = {int((await admin.broker_runtime(each.address))["commitLogMaxOffset"]) for each in (master, slave)}
-        return ends.pop() if len(ends) == 1 else None
-
-    async with Admin(namesrv) as admin:
-        return await eventually(common)
-
-
-def log_bytes(store: Path, end: int) -> bytes:
-    """The commit log up to `end`."""
-    return b"".join(segment.read_bytes() for segment in sorted((store / "commitlog").iterdir()))[:end]
-
-
 def everybody(cluster: Cluster, master: Broker) -> list[Sender]:
     return [
         RawSender("raw", master.address),
@@ -71,7 +56,7 @@ def everybody(cluster: Cluster, master: Broker) -> list[Sender]:
 
 async def assert_equal(ledger: Ledger, cluster: Cluster, master: Broker, slave: Broker) -> None:
     """Both have the same bytes, and a reader of either finds what the ledger says."""
-    end = await caught_up(master, slave, cluster.namesrv)
+    end = await common_end(cluster.namesrv, (master, slave))
     assert log_bytes(master.store, end) == log_bytes(slave.store, end)
     for broker in (master, slave):
         assert not ledger.faults(await stored(broker.address))

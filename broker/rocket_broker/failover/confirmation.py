@@ -32,11 +32,6 @@ class Confirmation:
         self._waiting: deque[tuple[int, asyncio.Future[ResponseCode]]] = deque()
         self._unread: deque[Arrival] = deque()
 
-    @property
-    def position(self) -> int:
-        """Up to where consumers see the log, bytes."""
-        return self._store.readable_end
-
     def arrived(self, arrival: Arrival) -> None:
         """A message was stored, which may be read once the sync set has it."""
         if arrival.end <= self._store.readable_end:
@@ -80,9 +75,9 @@ class Confirmation:
     async def wait(self, position: int) -> ResponseCode:
         """SUCCESS once the sync set has the log up to `position` and this master may act."""
         self.advance()
-        future: asyncio.Future[ResponseCode] = asyncio.get_running_loop().create_future()
         if position <= self._store.readable_end and self._member.acts(self._now()):
             return ResponseCode.SUCCESS
+        future: asyncio.Future[ResponseCode] = asyncio.get_running_loop().create_future()
         self._waiting.append((position, future))
         try:
             async with asyncio.timeout(self._config.settings.slave_timeout / 1000):

@@ -11,7 +11,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
 import msgspec
 
@@ -28,8 +27,6 @@ from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
 
 log = logging.getLogger("rocket.failover")
-
-_LOOK_SECONDS: Final = 0.01
 
 
 @dataclass(slots=True, kw_only=True)
@@ -49,7 +46,7 @@ class Driver:
         self, config: LiveConfig, lease_store: LeaseStore, member: Member, store: MessageStore, epochs: Epochs,
         leader: Leader, confirmation: Confirmation, link: MasterLink, duties: Duties,
     ) -> None:  # fmt: skip
-        self.member = member
+        self._member = member
         self._config = config
         self._lease_store = lease_store
         self._store = store
@@ -60,10 +57,13 @@ class Driver:
         self._duties = duties
         self._last = Lease()
         self._wake = asyncio.Event()
+        #: The holder and the epoch that are followed, NOBODY's where a name server named them.
+        self._followed: tuple[str, int] | None = None
         #: One turn, or the leaving, at a time.
         self._turns = asyncio.Lock()
         self._is_failing = False
-        self._followed = ""
+        #: Set when a follower reported or promised.
+        self.progress = asyncio.Event()
         self.is_leaving = False
 
     def heard(self, ha_address: str, address: str) -> None:
@@ -93,7 +93,7 @@ class Driver:
 
     async def _turn(self) -> None:
         try:
-            if self.member.is_master:
+            if self._member.is_master:
                 await self._lead()
             else:
                 await self._watch()
@@ -101,11 +101,11 @@ class Driver:
             if not self._is_failing:
                 log.warning(
                     "the lease at %s does not answer (%s): %s goes on as it is, as long as it may; trying on",
-                    self._config.settings.lease_store, error, self.member.name,
+                    self._config.settings.lease_store, error, self._member.name,
                 )  # fmt: skip
             self._is_failing = True
-            if not self._followed and self._link.ha_address and not self.member.is_master:
-                self._followed = self._link.ha_address
+            if not self._followed and self._link.ha_address and not self._member.is_master:
+                self._followed = (NOBODY, 0)
                 await self._duties.follow()
         else:
             if self._is_failing:
@@ -117,105 +117,99 @@ class Driver:
     async def _lead(self) -> None:
         self._leader.ask()
         self._confirmation.advance()
-        member, now = self.member, _now()
-        wanted = self._leader.wanted_set(now) if member.pending is None else member.pending
+        member, asked = self._member, now()
+        wanted = self._leader.wanted_set(asked) if member.pending is None else member.pending
         if member.pending is None and wanted != member.sync_set:
             log.info("sync set: from %s to %s", _names(member.sync_set), _names(wanted))
             member.changes(wanted)
-        written = await self._lease_store.write(self._lease(wanted), self._last)
+        lease = Lease(holder=member.name, epoch=member.epoch, sync_set=wanted)
+        written = await self._lease_store.write(self._with_addresses(lease), self._last)
         if written is None:
             await self._was_changed()
             return
         self._last = written
-        member.wrote(written, now)
+        member.wrote(written, asked)
         self._confirmation.advance()
 
     async def _was_changed(self) -> None:
         """Somebody else wrote the lease, or an earlier write of this master's landed late."""
         lease = await self._lease_store.read()
-        if lease.holder == self.member.name and lease.epoch == self.member.epoch:
+        if lease.holder == self._member.name and lease.epoch == self._member.epoch:
             self._last = lease
             self.wake()
         else:
-            await self.step_down(f"{lease.holder or 'nobody'} holds the lease since epoch {lease.epoch}")
+            await self._step_down(f"{lease.holder or 'nobody'} holds the lease since epoch {lease.epoch}")
 
-    def _lease(self, sync_set: frozenset[str]) -> Lease:
+    def _with_addresses(self, lease: Lease) -> Lease:
         settings = self._config.settings
-        return Lease(
-            holder=self.member.name, epoch=self.member.epoch, sync_set=sync_set, ha_address=settings.ha_address,
-            address=settings.address,
-        )  # fmt: skip
+        return msgspec.structs.replace(lease, ha_address=settings.ha_address, address=settings.address)
 
-    async def step_down(self, why: str) -> None:
+    async def _step_down(self, why: str) -> None:
         """No master from here on."""
-        log.warning("%s steps down: %s", self.member.name, why)
+        log.warning("%s steps down: %s", self._member.name, why)
         self._stop_acting()
         await self._become_slave()
 
     def _stop_acting(self) -> None:
-        self.member.steps_down()
+        self._member.steps_down()
         self._confirmation.give_up()
 
     async def _become_slave(self) -> None:
         await self._leader.stop()
         await self._duties.become_slave()
-        self._followed = ""
+        self._followed = None
 
     # -- those who follow -------------------------------------------------------------------------------------------
 
     async def _watch(self) -> None:
-        asked = _now()
+        asked = now()
         lease = await self._lease_store.read()
         self._last = lease
-        self.member.saw(lease, asked)
-        if not self.is_leaving and (self.member.may_take_over(_now()) or self._may_begin(lease)):
+        self._member.saw(lease, asked)
+        if not self.is_leaving and (self._member.may_take_over(now()) or self._may_begin(lease)):
             await self._take_over(lease)
-        elif lease.holder not in (NOBODY, self.member.name):
+        elif lease.holder not in (NOBODY, self._member.name):
             await self._follow(lease)
 
     async def _follow(self, lease: Lease) -> None:
-        if self._followed == f"{lease.holder} {lease.epoch}":
+        if self._followed == (lease.holder, lease.epoch):
             return
-        self._followed = f"{lease.holder} {lease.epoch}"
+        self._followed = (lease.holder, lease.epoch)
         self._link.address, self._link.ha_address = lease.address, lease.ha_address
         await self._duties.follow()
 
     def _may_begin(self, lease: Lease) -> bool:
         """The first master of a group that never had a lease: its member with number 0."""
         never = lease.epoch == 0 and not lease.sync_set
-        return never and self.member.name.endswith("-0") and self._epochs.newest == 0
+        return never and self._member.name.endswith("-0") and self._epochs.newest == 0
 
     async def _take_over(self, lease: Lease) -> None:
         await self._duties.stop_following()
-        self._followed = ""
+        self._followed = None
         try:
             self._store.drop_partial()
         except StoreError as error:
-            log.error("%s does not take over: %s", self.member.name, error)
+            log.error("%s does not take over: %s", self._member.name, error)
             await self._duties.follow()
             return
-        asked = _now()
-        settings = self._config.settings
-        candidate = msgspec.structs.replace(
-            self.member.candidate(), ha_address=settings.ha_address, address=settings.address
-        )
-        written = await self._lease_store.write(candidate, lease)
+        asked = now()
+        written = await self._lease_store.write(self._with_addresses(self._member.candidate()), lease)
         if written is None:
             self.wake()
             return
         position = self._store.max_position
         log.warning(
             "%s is the master of epoch %d from position %d (before: %s)",
-            self.member.name, written.epoch, position, lease.holder or "nobody",
+            self._member.name, written.epoch, position, lease.holder or "nobody",
         )  # fmt: skip
         self._last = written
         try:
             self._epochs.begin(written.epoch, position)
         except OSError as error:  # its log could not say which epoch is whose: another member may have room
-            log.error("%s gives the lease back: its epoch cannot be saved: %s", self.member.name, error)
+            log.error("%s gives the lease back: its epoch cannot be saved: %s", self._member.name, error)
             await self._lease_store.write(Lease(epoch=written.epoch, sync_set=lease.sync_set), written)
             return
-        self.member.took_over(written, asked)
+        self._member.took_over(written, asked)
         self._confirmation.advance()
         await self._duties.become_master(written.epoch)
 
@@ -225,8 +219,8 @@ class Driver:
         """Before the process ends: a master lets the others have everything, then releases the lease."""
         self.is_leaving = True
         async with self._turns:
-            if self.member.is_master:
-                await self._equal(seconds, self.member.sync_set - {self.member.name})
+            if self._member.is_master:
+                await self._equal(seconds, self._member.sync_set - {self._member.name})
                 await self._release("it stops")
 
     async def hand_over(self, to: str, seconds: float) -> None:
@@ -247,7 +241,7 @@ class Driver:
                 self.is_leaving = False
 
     def _may_inherit(self, to: str) -> frozenset[str]:
-        member = self.member
+        member = self._member
         if not member.is_master:
             raise RequestError(ResponseCode.SYSTEM_ERROR, f"{member.name} is not the master: ask that one")
         if member.pending is not None:
@@ -271,9 +265,9 @@ class Driver:
 
     async def _release(self, why: str, heir: str = NOBODY) -> None:
         """Gives the lease back, so that nobody has to wait until it runs out. Whoever follows hears of it at once."""
-        sync_set, epoch = self.member.sync_set, self.member.epoch
-        is_known = self.member.pending is None  # else nobody knows which sync set holds: the lease runs out
-        log.warning("%s gives the lease back: %s", self.member.name, why)
+        sync_set, epoch = self._member.sync_set, self._member.epoch
+        is_known = self._member.pending is None  # else nobody knows which sync set holds: the lease runs out
+        log.warning("%s gives the lease back: %s", self._member.name, why)
         self._stop_acting()
         try:
             released = Lease(epoch=epoch, sync_set=sync_set, heir=heir)
@@ -285,16 +279,21 @@ class Driver:
 
     async def _equal(self, seconds: float, others: frozenset[str]) -> bool:
         """Waits until one of `others` has the whole log; False where that takes longer, or there is none."""
-        deadline = _now() + seconds
-        while others and _now() < deadline:
-            followers = self._leader.followers
-            if any(followers[name].acknowledged >= self._store.max_position for name in others & followers.keys()):
-                return True
-            await asyncio.sleep(_LOOK_SECONDS)
-        return False
+        if not others:
+            return False
+        followers = self._leader.followers
+        try:
+            async with asyncio.timeout(seconds):
+                while all(self._behind(followers[name].acknowledged) for name in others & followers.keys()):
+                    self.progress.clear()
+                    await self.progress.wait()
+        except TimeoutError:
+            return False
+        return True
 
 
-def _now() -> float:
+def now() -> float:
+    """The clock of all members of this process: the loop's, seconds."""
     return asyncio.get_running_loop().time()
 
 

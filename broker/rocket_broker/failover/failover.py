@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Final
 from rocket_broker.arrivals import Arrivals
 from rocket_broker.config import LiveConfig
 from rocket_broker.failover.confirmation import Confirmation
-from rocket_broker.failover.driver import Driver, Duties
+from rocket_broker.failover.driver import Driver, Duties, now
 from rocket_broker.failover.epochs import Epochs
 from rocket_broker.failover.file_lease import FileLease
 from rocket_broker.failover.follower import Follower
@@ -51,7 +50,7 @@ class Failover:
         self._config = config
         self._cut = cut
         self.member = Member(config.node, timing(settings), self.epochs.newest)
-        self.confirmation = Confirmation(config, self.member, store, arrivals, _now)
+        self.confirmation = Confirmation(config, self.member, store, arrivals, now)
         self.leader = Leader(config, store, self.epochs, self.member, self._progress)
         self.follower = Follower(
             config, store, link, log_grew, fatal, self.member, self.epochs, self.slave_id,
@@ -92,8 +91,9 @@ class Failover:
         return min(_LEAVE_SECONDS, self._config.settings.lease_renew_deadline / 2000)
 
     def _progress(self) -> None:
+        self.driver.progress.set()
         self.confirmation.advance()
-        if self.member.is_master and self.leader.wanted_set(_now()) - self.member.sync_set:
+        if self.member.is_master and self.leader.wanted_set(now()) - self.member.sync_set:
             self.driver.wake()
 
     def _was_cut(self, position: int, delivered: Counter[int]) -> None:
@@ -106,7 +106,7 @@ class Failover:
         member = self.member
         if not member.is_master or self.driver.is_leaving:
             raise no_master()
-        if not member.acts(_now()):
+        if not member.acts(now()):
             remark = "this master could not renew its lease in time: another one may lead by now"
             raise RequestError(ResponseCode.SERVICE_NOT_AVAILABLE, remark)
         least = self._config.settings.min_in_sync_replicas
@@ -115,7 +115,7 @@ class Failover:
             raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
 
     def check_serve(self) -> None:
-        if self.member.is_master and not self.member.acts(_now()):
+        if self.member.is_master and not self.member.acts(now()):
             remark = "this master could not renew its lease in time: another one may lead by now"
             raise RequestError(ResponseCode.SYSTEM_BUSY, remark)
 
@@ -138,7 +138,3 @@ def lease_store(config: LiveConfig) -> LeaseStore:
     if settings.lease_store == KUBERNETES:
         return KubernetesLease(settings.broker_name, settings.lease_duration / 1000)
     return FileLease(Path(settings.lease_store.removeprefix("file:")), config.node)
-
-
-def _now() -> float:
-    return asyncio.get_running_loop().time()

@@ -16,7 +16,7 @@ from rocket_broker.failover import stream
 from rocket_broker.failover.epochs import Epochs
 from rocket_broker.failover.member import Member
 from rocket_broker.failover.stream import Hello, Promise, Report, SlaveReader, State
-from rocket_broker.replication.log_connection import LogConnection
+from rocket_broker.replication.log_connection import LogConnection, Sender
 from rocket_broker.store.store import MessageStore
 
 log = logging.getLogger("rocket.replication")
@@ -24,23 +24,20 @@ log = logging.getLogger("rocket.replication")
 _TOKENS_PER_SECOND: Final = 1000
 
 
-class Leader:
+class Leader(Sender):
     """Listens while this member is the master. `progress` is called when a follower reported or promised."""
 
     def __init__(
         self, config: LiveConfig, store: MessageStore, epochs: Epochs, member: Member, progress: Callable[[], None]
     ) -> None:
-        self.config = config
-        self.store = store
+        super().__init__(config, store)
         self.epochs = epochs
         self.member = member
-        self.connections: set[LogConnection] = set()
         self.followers: dict[str, FollowerConnection] = {}
         #: When followers of the sync set went, by name.
         self.gone: dict[str, float] = {}
         self._progress = progress
         self._server: asyncio.Server | None = None
-        self._pump_due = False
 
     async def start(self, host: str, port: int) -> None:
         """Listens. Raises OSError."""
@@ -65,11 +62,8 @@ class Leader:
 
     # -- followers --------------------------------------------------------------------------------------------------
 
-    def came(self, connection: LogConnection) -> None:
-        self.connections.add(connection)
-
     def went(self, connection: LogConnection) -> None:
-        self.connections.discard(connection)
+        super().went(connection)
         for name, follower in list(self.followers.items()):
             if follower is connection:
                 del self.followers[name]
@@ -102,17 +96,6 @@ class Leader:
             self._progress()
 
     # -- what goes out ----------------------------------------------------------------------------------------------
-
-    def written(self) -> None:
-        """The log grew: send it at the end of this turn of the loop."""
-        if self.followers and not self._pump_due:
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_all)
-
-    def _pump_all(self) -> None:
-        self._pump_due = False
-        for follower in list(self.followers.values()):
-            follower.pump()
 
     def ask(self) -> None:
         """Asks every follower for a promise, and tells how much is confirmed."""

@@ -95,11 +95,9 @@ class Member:
         lease = self._lease
         if self.is_master or not self.is_member(lease):
             return False
-        if self.is_sole_holder(lease) or (lease.holder == NOBODY and lease.heir in (NOBODY, self.name)):
-            return True
         if lease.holder == NOBODY:
-            return self.has_run_out(now)
-        return self.has_run_out(now) and self.is_free_of_promises(now)
+            return lease.heir in (NOBODY, self.name) or self.has_run_out(now)
+        return self.is_sole_holder(lease) or (self.has_run_out(now) and self.is_free_of_promises(now))
 
     def candidate(self) -> Lease:
         """What to record in order to take over."""

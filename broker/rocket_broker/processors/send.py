@@ -19,6 +19,7 @@ from rocket_broker.processors.rerouting import Target, rerouted
 from rocket_broker.settings import BrokerSettings
 from rocket_broker.state import Broker
 from rocket_broker.store.errors import StoreError
+from rocket_broker.store.files import SECTOR_BYTES
 from rocket_broker.store.queue_entries import MAX_BATCH
 from rocket_broker.store.store import Outgoing, Put
 from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name, is_batch
@@ -38,9 +39,6 @@ _REMARKS: Final = {
     ResponseCode.FLUSH_SLAVE_TIMEOUT: "the message is stored, but no slave confirmed it within slaveTimeout",
 }
 
-
-#: Zeros that fill this much of a disk look like something that was never written.
-_SECTOR_BYTES: Final = 512
 
 #: A request and where it came from, the queue that its answer names, and where its message is.
 _Stored = tuple[Command, Connection, int, Put]
@@ -196,7 +194,7 @@ def _append_whole(broker: Broker, whole: Outgoing, header: SendMessage, count: i
     except StoreError as error:
         broker.statistics.put_failures += count
         raise RequestError(ResponseCode.SYSTEM_ERROR, f"the store refuses the batch: {error}") from None
-    broker.arrivals.notify(whole.topic, whole.queue_id, put.queue_offset + count - 1, put.tags_code)
+    broker.role.arrived(whole.topic, whole.queue_id, put.queue_offset + count - 1, put.tags_code, put.end)
     broker.statistics.stored(whole.topic, put.size, count)
     broker.written()
     return put
@@ -350,6 +348,6 @@ def _encoded(content: str) -> bytes:
 
 def _check_zeros(content: bytes) -> None:
     """Raises RequestError where properties might be taken for what a loss of power left of them (log_scan.py)."""
-    if b"\0" in content and (bytes(_SECTOR_BYTES) in content or content.endswith(b"\0")):
-        remark = f"properties with {_SECTOR_BYTES} zero characters in a row, or with one at their end, are not stored"
+    if b"\0" in content and (bytes(SECTOR_BYTES) in content or content.endswith(b"\0")):
+        remark = f"properties with {SECTOR_BYTES} zero characters in a row, or with one at their end, are not stored"
         raise RequestError(ResponseCode.MESSAGE_ILLEGAL, remark)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from typing import Protocol, cast
+from abc import ABC, abstractmethod
+from typing import cast
 
 from rocket_broker.config import LiveConfig
 from rocket_broker.store.errors import StoreError
@@ -19,20 +20,36 @@ from rocket_wire.errors import ProtocolError
 log = logging.getLogger("rocket.replication")
 
 
-class Sender(Protocol):
-    """Who has the log and the connections of those who follow it."""
+class Sender:
+    """Who has the log, and the connections of those who follow it."""
 
-    config: LiveConfig
-    store: MessageStore
+    def __init__(self, config: LiveConfig, store: MessageStore) -> None:
+        self.config = config
+        self.store = store
+        self.connections: set[LogConnection] = set()
+        self._pump_due = False
 
     def came(self, connection: LogConnection) -> None:
         """Somebody connected."""
+        self.connections.add(connection)
 
     def went(self, connection: LogConnection) -> None:
         """Its connection is closed."""
+        self.connections.discard(connection)
+
+    def written(self) -> None:
+        """The log grew: send it at the end of this turn of the loop."""
+        if self.connections and not self._pump_due:
+            self._pump_due = True
+            asyncio.get_running_loop().call_soon(self._pump_all)
+
+    def _pump_all(self) -> None:
+        self._pump_due = False
+        for connection in list(self.connections):
+            connection.pump()
 
 
-class LogConnection(asyncio.Protocol):
+class LogConnection(asyncio.Protocol, ABC):
     """One follower: what was sent to it and what it has, -1 before it said where to begin; when it last spoke."""
 
     def __init__(self, sender: Sender) -> None:
@@ -47,13 +64,13 @@ class LogConnection(asyncio.Protocol):
 
     # -- the stream's ---------------------------------------------------------------------------------------------
 
+    @abstractmethod
     def received(self, data: bytes) -> None:
         """What the follower says. Raises ProtocolError, and the connection is closed."""
-        raise NotImplementedError
 
+    @abstractmethod
     def head(self, size: int) -> bytes:
         """What stands before the `size` bytes that are sent next; before none in a heartbeat."""
-        raise NotImplementedError
 
     def most(self) -> int:
         """How many bytes may be sent next at most."""

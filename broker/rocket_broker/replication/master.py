@@ -11,23 +11,20 @@ import contextlib
 import logging
 
 from rocket_broker.config import LiveConfig
-from rocket_broker.replication.log_connection import LogConnection
+from rocket_broker.replication.log_connection import LogConnection, Sender
 from rocket_broker.replication.protocol import REPORT, TRANSFER, ReportReader
 from rocket_broker.store.store import MessageStore
 
 log = logging.getLogger("rocket.replication")
 
 
-class Master:
+class Master(Sender):
     """Listens for slaves and counts who has what."""
 
     def __init__(self, config: LiveConfig, store: MessageStore) -> None:
-        self.slaves: set[LogConnection] = set()
-        self.config = config
-        self.store = store
+        super().__init__(config, store)
         self._waiting: list[tuple[int, int, asyncio.Future[None]]] = []
         self._server: asyncio.Server | None = None
-        self._pump_due = False
 
     async def start(self, host: str, port: int) -> int:
         """Listens; returns the port."""
@@ -41,7 +38,7 @@ class Master:
         settings = self.config.settings
         while True:
             await asyncio.sleep(min(settings.ha_send_heartbeat_interval / 1000, 5))
-            for slave in list(self.slaves):
+            for slave in list(self.connections):
                 slave.heartbeat(settings.ha_housekeeping_interval / 1000)
 
     async def stop(self) -> None:
@@ -51,36 +48,19 @@ class Master:
         self._server.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
-                await self.wait(self.store.max_position, len(self.slaves))
-        for slave in list(self.slaves):
+                await self.wait(self.store.max_position, len(self.connections))
+        for slave in list(self.connections):
             slave.close()
         await self._server.wait_closed()
 
-    def written(self) -> None:
-        """The log grew: send it at the end of this turn of the loop."""
-        if self.slaves and not self._pump_due:
-            self._pump_due = True
-            asyncio.get_running_loop().call_soon(self._pump_all)
-
-    def _pump_all(self) -> None:
-        self._pump_due = False
-        for slave in list(self.slaves):
-            slave.pump()
-
-    def came(self, connection: LogConnection) -> None:
-        self.slaves.add(connection)
-
-    def went(self, connection: LogConnection) -> None:
-        self.slaves.discard(connection)
-
     def positions(self) -> list[tuple[str, int]]:
         """Each slave's address and how far it has the log."""
-        return [(slave.peer, slave.acknowledged) for slave in self.slaves]
+        return [(slave.peer, slave.acknowledged) for slave in self.connections]
 
     def in_reach(self, position: int) -> int:
         """How many slaves are connected and at most `haMaxGapNotInSync` behind `position`."""
         gap = self.config.settings.ha_max_gap_not_in_sync
-        return sum(1 for slave in self.slaves if slave.is_following and position - slave.acknowledged <= gap)
+        return sum(1 for slave in self.connections if slave.is_following and position - slave.acknowledged <= gap)
 
     async def wait(self, position: int, count: int) -> None:
         """Returns when `count` slaves have the log up to `position`."""
@@ -108,7 +88,7 @@ class Master:
         self._waiting = still
 
     def _having(self, position: int) -> int:
-        return sum(1 for slave in self.slaves if slave.acknowledged >= position)
+        return sum(1 for slave in self.connections if slave.acknowledged >= position)
 
 
 class SlaveConnection(LogConnection):

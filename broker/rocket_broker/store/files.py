@@ -15,6 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+#: The least that a disk writes as a whole.
+SECTOR_BYTES: Final = 512
 _CLEAR_BYTES: Final = 1024 * 1024
 
 

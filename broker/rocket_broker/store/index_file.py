@@ -20,7 +20,7 @@ from pathlib import Path
 from struct import Struct
 from typing import Final
 
-from rocket_broker.store.files import File
+from rocket_broker.store.files import SECTOR_BYTES, File
 from rocket_broker.store.pages import Pages
 
 _HEADER: Final = Struct(">qqqqii")
@@ -28,8 +28,6 @@ _SLOT: Final = Struct(">i")
 _ENTRY: Final = Struct(">iqii")
 _ENTRY_BYTES: Final = 20
 _MEND_ENTRIES: Final = 10_000
-#: The least that a disk writes as a whole.
-_SECTOR_BYTES: Final = 512
 _MAX_SECONDS: Final = 0x7FFFFFFF
 
 
@@ -141,7 +139,7 @@ class IndexFile:
             undone.append(found)
             number += 1
         content_end = self._entries_start + number * _ENTRY_BYTES
-        if undone and 0 < content_end % _SECTOR_BYTES < _ENTRY_BYTES:
+        if undone and 0 < content_end % SECTOR_BYTES < _ENTRY_BYTES:
             undone.pop()  # its end may be in a sector that was never written: _mend_slots finds what it followed
             number -= 1
         for key_hash, _, _, before in reversed(undone):

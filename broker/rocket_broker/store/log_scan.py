@@ -15,6 +15,7 @@ from struct import Struct
 from typing import Final
 
 from rocket_broker.store.commit_log import CommitLog
+from rocket_broker.store.files import SECTOR_BYTES
 from rocket_wire import record
 from rocket_wire.errors import ProtocolError
 
@@ -24,8 +25,6 @@ _LONG: Final = Struct(">q")
 _MAGICS: Final = (record.MAGIC_V1, record.MAGIC_V2)
 _MAGIC_PREFIX: Final = bytes.fromhex("DAA320")  # what both versions begin with
 _POSITION_AT: Final = 28
-#: The least that a disk writes as a whole.
-_SECTOR_BYTES: Final = 512
 _LENGTH_BYTES: Final = 2
 
 
@@ -93,8 +92,8 @@ class LogScan:
         end = message.position + message.size
         begin = end - len(message.properties) - len(message.topic.encode()) - _LENGTH_BYTES
         return any(
-            not any(self._log.read(sector, _SECTOR_BYTES) or b"")
-            for sector in range(begin - (begin - self._log.base_of(begin)) % _SECTOR_BYTES, end, _SECTOR_BYTES)
+            not any(self._log.read(sector, SECTOR_BYTES) or b"")
+            for sector in range(begin - (begin - self._log.base_of(begin)) % SECTOR_BYTES, end, SECTOR_BYTES)
         )
 
     def _claimed_size(self, chunk: bytes) -> int:

@@ -9,15 +9,14 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
-from rocket_client import Admin, RocketError, ServerAdmin
+from rocket_client import RocketError, ServerAdmin
 from rocket_testing.cluster import Cluster
 from rocket_testing.group import NAME, TIMES, Group
 from rocket_testing.ledger import Ledger
-from rocket_testing.senders import QUEUES, TOPIC, ClientSender, acknowledged, sending
+from rocket_testing.senders import ClientSender, acknowledged, sending
 from rocket_testing.waiting import eventually
 
 LEASE_SECONDS = int(TIMES["leaseDuration"]) / 1000
@@ -78,13 +77,13 @@ async def freeze_slave(group: Group) -> None:
 async def take_lease_away(group: Group) -> None:
     """For longer than anybody could go on by a renewal."""
     group.take_lease_away()
-    await asyncio.sleep(3 * LEASE_SECONDS)
+    await asyncio.sleep(3 * LEASE_SECONDS)  # the fault itself, which lasts that long
 
 
 async def take_lease_away_while_a_slave_dies(group: Group) -> None:
     group.take_lease_away()
     await asyncio.to_thread(group.slave().kill)
-    await asyncio.sleep(2 * LEASE_SECONDS)
+    await asyncio.sleep(2 * LEASE_SECONDS)  # the fault itself, as above
     group.bring_lease_back()
 
 
@@ -122,23 +121,6 @@ def marked() -> Iterator[object]:
     for scenario in SCENARIOS:
         marks = [] if scenario.is_short else [pytest.mark.slow]
         yield pytest.param(scenario, id=scenario.name.replace(" ", "-"), marks=marks)
-
-
-@pytest.fixture
-async def group_of(cluster: Cluster, tmp_path: Path, small_files: dict[str, str]) -> Callable[[int], Awaitable[Group]]:
-    """A group of so many, complete, which knows the ledger's topic."""
-
-    async def start(count: int) -> Group:
-        await asyncio.to_thread(cluster.add_namesrv)
-        group = Group(cluster, tmp_path, **small_files)
-        for _ in range(count):
-            await asyncio.to_thread(group.add)
-        await group.complete()
-        async with Admin(cluster.namesrv) as admin:
-            await admin.create_topic(TOPIC, queues=QUEUES)
-        return group
-
-    return start
 
 
 @pytest.mark.parametrize("scenario", list(marked()))

@@ -10,15 +10,13 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
 import pytest
 
-from rocket_client import Admin
-from rocket_testing.cluster import Cluster
 from rocket_testing.group import TIMES, Group
 from rocket_testing.ledger import Ledger
-from rocket_testing.senders import QUEUES, TOPIC, ClientSender, acknowledged, sending
+from rocket_testing.senders import ClientSender, acknowledged, sending
 
 LEASE_SECONDS = int(TIMES["leaseDuration"]) / 1000
 STEPS = 6
@@ -43,10 +41,12 @@ class Schedule:
         for _ in range(self._random.choice((1, 1, 2))):
             fault = self._random.choice((self.kill, self.stop, self.freeze, self.lease_away, self.name_server))
             await fault(self._random.randrange(MEMBERS))
+        # no wait for anything: how long a fault lasts is part of the schedule
         await asyncio.sleep(self._random.choice((0.1, 0.5, 1.0, 2.0)) * LEASE_SECONDS)
         if self._random.random() < 0.8:
             self.done.append("heal")
             await self._group.heal()
+            # and so is how soon the next one comes, whether or not all is well again
             await asyncio.sleep(self._random.choice((0.0, 0.3, 1.5)) * LEASE_SECONDS)
 
     async def kill(self, number: int) -> None:
@@ -74,15 +74,8 @@ class Schedule:
 
 
 @pytest.fixture
-async def group(cluster: Cluster, tmp_path: Path, small_files: dict[str, str]) -> Group:
-    await asyncio.to_thread(cluster.add_namesrv)
-    group = Group(cluster, tmp_path, **small_files)
-    for _ in range(MEMBERS):
-        await asyncio.to_thread(group.add)
-    await group.complete()
-    async with Admin(cluster.namesrv) as admin:
-        await admin.create_topic(TOPIC, queues=QUEUES)
-    return group
+async def group(group_of: Callable[[int], Awaitable[Group]]) -> Group:
+    return await group_of(MEMBERS)
 
 
 async def run(seed: int, group: Group, steps: int = STEPS) -> None:

@@ -8,9 +8,9 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from rocket_client import Admin
 from rocket_testing.cluster import Broker, Cluster
 from rocket_testing.ledger import Ledger
+from rocket_testing.replicas import common_end, log_bytes
 from rocket_testing.senders import stored
 from rocket_testing.waiting import eventually
 
@@ -102,21 +102,10 @@ class Group:
     async def assert_kept(self, ledger: Ledger) -> None:
         """What was acknowledged is where it was stored, on every member, and all logs are equal. Stops the group."""
         holder = await self.complete()
-        async with Admin(self.cluster.namesrv) as admin:
-
-            async def common_end() -> int | None:
-                ends = [int((await admin.broker_runtime(each.address))["commitLogMaxOffset"]) for each in self.members]
-                return ends[0] if len(set(ends)) == 1 else None
-
-            end = await eventually(common_end)
+        end = await common_end(self.cluster.namesrv, self.members)
         faults = ledger.safe().faults(await stored(holder.address))
         assert not faults, faults
         logs = [log_bytes(member.store, end) for member in self.members]
         assert all(log == logs[0] for log in logs)
         for member in self.members:
             assert "Traceback" not in member.log.read_text(), member.log_tail(100)
-
-
-def log_bytes(store: Path, end: int) -> bytes:
-    """The commit log up to `end`."""
-    return b"".join(segment.read_bytes() for segment in sorted((store / "commitlog").iterdir()))[:end]

@@ -244,4 +244,4 @@ async def test_a_slave_that_is_gone_does_not_count(master: Master, log: Log) -> 
     assert master.in_reach(0) == 1
     slave.connection_lost(None)
     assert master.in_reach(0) == 0
-    assert master.slaves == set()
+    assert master.connections == set()

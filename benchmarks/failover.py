@@ -11,7 +11,6 @@ between two acknowledgements of anybody around the event; an error is a send tha
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
 import subprocess
 import time
@@ -23,13 +22,13 @@ from pathlib import Path
 from statistics import median
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 from rocket_bench import servers
 from rocket_bench.servers import ServerFailed
 
+from rocket_broker.failover.file_lease import FileLease
 from rocket_client import Admin, Message, Producer, RocketError, ServerAdmin
 
 _GROUP = "broker-a"
@@ -48,33 +47,24 @@ class Members:
     commands: list[list[str]]
     addresses: list[str]
     stack: ExitStack
-    running: list[subprocess.Popen[bytes] | None] = field(default_factory=lambda: [None, None])
+    running: dict[int, subprocess.Popen[bytes]] = field(default_factory=dict)
 
     def start(self, number: int) -> None:
         name = f"failover-{number}"
         self.running[number] = self.stack.enter_context(servers.process(name, self.commands[number]))
 
-    def record(self) -> dict[str, object]:
-        try:
-            newest = max(name for name in os.listdir(self.lease) if name.isdecimal())
-            found: dict[str, object] = msgspec.json.decode((self.lease / newest).read_bytes())
-        except (OSError, ValueError):
-            return {}
-        return found
-
-    def holder(self) -> int | None:
-        name = str(self.record().get("holder", ""))
-        return int(name[-1]) if name else None
+    async def holder(self, least: int = 1) -> int | None:
+        """The master's number; None while there is none, or so many are not yet in the sync set."""
+        lease = await FileLease(self.lease, "benchmark").read()
+        return int(lease.holder[-1]) if lease.holder and len(lease.sync_set) >= least else None
 
     async def complete(self) -> int:
         """The master's number, once both are in the sync set."""
         deadline = time.monotonic() + _WITHIN
-        while len(self.record().get("sync_set", ())) < 2 or self.holder() is None:  # type: ignore[arg-type] # a list
+        while (holder := await self.holder(least=2)) is None:
             if time.monotonic() > deadline:
-                raise ServerFailed(f"the group is not complete: {self.record()}")
+                raise ServerFailed(f"the group is not complete within {_WITHIN:g} s")
             await asyncio.sleep(0.05)
-        holder = self.holder()
-        assert holder is not None
         return holder
 
 
@@ -119,7 +109,6 @@ async def kill(members: Members, master: int) -> None:
 
 async def _end(members: Members, master: int, number: signal.Signals) -> None:
     process = members.running[master]
-    assert process is not None
     process.send_signal(number)
     await asyncio.to_thread(process.wait)
 
@@ -159,15 +148,15 @@ async def measure(members: Members, event: Callable[[Members, int], Awaitable[No
     await asyncio.sleep(_CALM_SECONDS)
     await event(members, master)
     deadline = time.monotonic() + _WITHIN
-    while members.holder() in (None, master) or time.monotonic() - (sent.times or [0.0])[-1] > 0.5:
+    while await members.holder() in (None, master) or time.monotonic() - (sent.times or [0.0])[-1] > 0.5:
         if time.monotonic() > deadline:
-            raise ServerFailed(f"no writes for {_WITHIN:g} s: {members.record()}")
+            raise ServerFailed(f"no writes for {_WITHIN:g} s")
         await asyncio.sleep(0.02)
     await asyncio.sleep(_CALM_SECONDS)
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
-    if members.running[master] is not None and members.running[master].poll() is not None:  # type: ignore[union-attr]
+    if members.running[master].poll() is not None:
         members.start(master)
     times = sorted(sent.times)
     return max(after - before for before, after in pairwise(times)), sent.errors

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from rocket_operator import conditions
@@ -35,14 +36,18 @@ class Look:
     problem: conditions.Problem | None = None
     operator_version: str = ""
 
+    @cached_property
+    def judged(self) -> Mapping[str, conditions.Found]:
+        """What is to be said of it, by condition."""
+        return conditions.judge(self.view, self.step, self.problem)
+
 
 def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
     """The whole status. `previous` is the one that it replaces."""
     view = look.view
-    judged = conditions.judge(view, look.step, look.problem)
     found: dict[str, Any] = {
         "observedGeneration": view.cluster.generation,
-        "summary": _summary(look, conditions.cause(judged)),
+        "summary": _summary(look, conditions.cause(look.judged)),
         "display": _display(view),
         "scale": {
             "replicas": sum(group.state.takes_messages for group in view.existing_groups),
@@ -53,7 +58,7 @@ def status(look: Look, previous: Mapping[str, Any]) -> dict[str, Any]:
         "nameServers": conditions.name_servers(view).as_status(),
         "groups": [_group(view, group) for group in view.existing_groups],
         "restarts": _restarts(look, previous),
-        "conditions": conditions.conditions(view, judged, previous.get("conditions") or ()),
+        "conditions": conditions.conditions(view, look.judged, previous.get("conditions") or ()),
     }
     return found | ({"plan": _plan(look.step)} if look.step is not None else {})
 

@@ -13,6 +13,7 @@ from rocket_net.dispatch import Answer
 from rocket_net.errors import TransportError
 from rocket_wire.binary import language_name
 from rocket_wire.bodies import connections
+from rocket_wire.bodies.groups import SubscriptionGroupConfig
 from rocket_wire.bodies.heartbeat import ConsumerData, ConsumerList, HeartbeatData, MessageModel
 from rocket_wire.codes import RequestCode, ResponseCode
 from rocket_wire.command import Command
@@ -32,33 +33,34 @@ def heart_beat(broker: Broker, request: Command, connection: Connection) -> Answ
     """Registers the client in its groups and makes their retry topics."""
     heartbeat = HeartbeatData.decode(request.body)
     member = Member(heartbeat.client_id, language_name(request.language), request.version, broker.now())
-    changed = False
+    consumers = list(_known(broker, heartbeat.consumer_data_set))
     if broker.config.settings.is_master:
-        broker.topics.ensure_all(_retry_topics(broker, heartbeat.consumer_data_set), PERM_READ | PERM_WRITE)
-    for consumer in heartbeat.consumer_data_set:
-        changed |= _consumer_heart_beat(broker, consumer, connection, member, heartbeat.without_sub)
+        broker.topics.ensure_all(_retry_topics(consumers), PERM_READ | PERM_WRITE)
+    changed = False
+    for consumer, config in consumers:
+        is_new = broker.clients.register_consumer(
+            consumer, connection, member, keep_subscriptions=heartbeat.without_sub
+        )
+        if is_new and config.notify_consumer_ids_changed_enable:
+            notify_members(broker, [consumer.group_name])
+        changed |= is_new
     for producer in heartbeat.producer_data_set:
         broker.clients.register_producer(producer.group_name, connection, member)
     return request.reply(HeartBeatAnswer(is_sub_change=changed))
 
 
-def _consumer_heart_beat(
-    broker: Broker, consumer: ConsumerData, connection: Connection, member: Member, keep: bool
-) -> bool:
-    config = broker.groups.get(consumer.group_name)
-    if config is None:
-        return False
-    changed = broker.clients.register_consumer(consumer, connection, member, keep_subscriptions=keep)
-    if changed and config.notify_consumer_ids_changed_enable:
-        notify_members(broker, [consumer.group_name])
-    return changed
-
-
-def _retry_topics(broker: Broker, consumers: Iterable[ConsumerData]) -> Iterator[tuple[str, int]]:
-    """The retry topic of each group that may have one, and how many queues it has."""
+def _known(broker: Broker, consumers: Iterable[ConsumerData]) -> Iterator[tuple[ConsumerData, SubscriptionGroupConfig]]:
+    """Those whose group there is, or may be made, and the group."""
     for consumer in consumers:
         config = broker.groups.get(consumer.group_name)
-        if config is not None and config.retry_queue_nums > 0:
+        if config is not None:
+            yield consumer, config
+
+
+def _retry_topics(consumers: Iterable[tuple[ConsumerData, SubscriptionGroupConfig]]) -> Iterator[tuple[str, int]]:
+    """The retry topic of each group that may have one, and how many queues it has."""
+    for consumer, config in consumers:
+        if config.retry_queue_nums > 0:
             yield RETRY_PREFIX + consumer.group_name, config.retry_queue_nums
 
 

@@ -136,7 +136,7 @@ class Reconciler:
 
     async def _tell_cause(self, look: Look, previous: Mapping[str, Any]) -> None:
         """An Event for what somebody has to do something about, once; a problem of the operator's is told by itself."""
-        wrong = conditions.cause(conditions.judge(look.view, look.step, look.problem))
+        wrong = conditions.cause(look.judged)
         known = [each.get("message") for each in previous.get("conditions") or () if each["type"] == "Stable"]
         if wrong is not None and look.problem is None and wrong.message[:1000] not in known:
             await self._events.tell(look.view.cluster, wrong.reason, wrong.message, is_warning=True)

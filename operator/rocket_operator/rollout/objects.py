@@ -49,12 +49,17 @@ def apply(view: View) -> Iterator[Step]:
         )
 
 
+def _group(manifest: Manifest) -> int:
+    """The number of a StatefulSet's group."""
+    return int(manifest["metadata"]["labels"][GROUP_LABEL])
+
+
 def _doubtful_slaves(view: View, manifest: Manifest, live: Manifest) -> list[str]:
     """Slaves that this StatefulSet shall have no more, whose volumes may be the only ones with some messages."""
     wanted = manifest["spec"]["replicas"]
     if view.cluster.spec.broker.storage.when_scaled is Keep.RETAIN or wanted != view.cluster.members_per_group:
         return []  # the volumes stay, or every member stops: the group was drained, or the cluster hibernates
-    index = int(manifest["metadata"]["labels"][GROUP_LABEL])
+    index = _group(manifest)
     names = [
         Member(view.cluster.name, index, ordinal).name for ordinal in range(wanted, live["spec"].get("replicas", 1))
     ]
@@ -66,7 +71,7 @@ def _master_that_goes(view: View, manifest: Manifest) -> Pod | None:
     wanted = manifest["spec"]["replicas"]
     if wanted != view.cluster.members_per_group:
         return None
-    members = view.members(int(manifest["metadata"]["labels"][GROUP_LABEL]))
+    members = view.members(_group(manifest))
     return next((pod for pod in members if pod.is_master and pod.ordinal >= wanted), None)
 
 
@@ -93,7 +98,7 @@ def apply_step(wanted: Manifest, live: Manifest | None) -> Apply | None:
 
 def grow(view: View, manifest: Manifest, live: Manifest) -> Iterator[Step]:
     """The steps to larger volumes of one group."""
-    index = int(manifest["metadata"]["labels"][GROUP_LABEL])
+    index = _group(manifest)
     size = wanted_size(view, index)
     claims = view.volumes(index)
     if not is_larger(size, _template_size(live)):

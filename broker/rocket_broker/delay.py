@@ -16,11 +16,11 @@ from typing import Final
 from rocket_broker.saved import Saver
 from rocket_broker.store.errors import StoreError
 from rocket_broker.store.store import MessageStore, Outgoing
-from rocket_broker.topics import SCHEDULE_TOPIC
 from rocket_wire import properties, record
 from rocket_wire.bodies.offsets import DelayOffsetSerializeWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.errors import ProtocolError, RequestError
+from rocket_wire.topic_names import SCHEDULE_TOPIC
 
 log = logging.getLogger("rocket.delay")
 

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Final
 
 from rocket_broker.settings import BrokerSettings
-from rocket_broker.topics import LEGAL_NAME, MAX_RETRY_NAME, RETRY_PREFIX
+from rocket_broker.topics import LEGAL_NAME, MAX_RETRY_NAME
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
+from rocket_wire.topic_names import RETRY_PREFIX
 
 #: Groups that every broker has from its start.
 BUILT_IN: Final = (

@@ -17,7 +17,7 @@ from prometheus_client.registry import Collector
 
 from rocket_broker.state import Broker
 from rocket_broker.statistics import MAX_TOPICS, PUT_BUCKETS
-from rocket_broker.topics import DLQ_PREFIX, RETRY_PREFIX
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX
 
 
 def registry(broker: Broker, connections: Callable[[], int]) -> CollectorRegistry:

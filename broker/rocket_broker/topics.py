@@ -17,16 +17,13 @@ from rocket_wire.bodies.topics import TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC, DLQ_PREFIX, RETRY_PREFIX, SCHEDULE_TOPIC
 
 PERM_INHERIT: Final = 1
 PERM_WRITE: Final = 2
 PERM_READ: Final = 4
 
-AUTO_CREATE_TOPIC: Final = "TBW102"
-SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 HALF_TOPIC: Final = "RMQ_SYS_TRANS_HALF_TOPIC"
-RETRY_PREFIX: Final = "%RETRY%"
-DLQ_PREFIX: Final = "%DLQ%"
 #: Topics of the broker's own that no client may send to.
 NOT_SENDABLE: Final = frozenset(
     {SCHEDULE_TOPIC, HALF_TOPIC, "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", "SELF_TEST_TOPIC",

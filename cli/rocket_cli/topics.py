@@ -13,6 +13,7 @@ from rich.table import Table
 from rocket_cli.console import NAMESRV, Namesrv, err, out, refusing, table
 from rocket_client import Admin, MessageQueue
 from rocket_wire.bodies.stats import TopicOffset
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC
 
 app = typer.Typer(help="List, create and delete topics, and see what is in them.", no_args_is_help=True)
 
@@ -54,7 +55,7 @@ def is_internal(topic: str) -> bool:
         "BenchmarkTest",
         "SELF_TEST_TOPIC",
     )
-    return topic == "TBW102" or topic.startswith(prefixes) or topic.endswith("_REPLY_TOPIC")
+    return topic == AUTO_CREATE_TOPIC or topic.startswith(prefixes) or topic.endswith("_REPLY_TOPIC")
 
 
 @app.command()

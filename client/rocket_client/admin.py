@@ -18,7 +18,7 @@ from rocket_client.incoming import read_message
 from rocket_client.instance import Instance
 from rocket_client.message import ReceivedMessage, retry_topic
 from rocket_client.outgoing import check_group, check_topic
-from rocket_client.routes import MASTER, TEMPLATE_TOPIC, Route
+from rocket_client.routes import MASTER, Route
 from rocket_net.connection import address_text
 from rocket_wire.bodies.body import Body, MessageQueue
 from rocket_wire.bodies.connections import ConsumerConnection, ConsumerRunningInfo, ProducerConnection
@@ -35,6 +35,7 @@ from rocket_wire.headers import clients, offsets, pull, routes, topics
 from rocket_wire.headers.header import Header
 from rocket_wire.message_id import decode_offset_message_id
 from rocket_wire.record import decode, decode_all, decode_host
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC
 
 B = TypeVar("B", bound=Body)
 
@@ -166,7 +167,7 @@ class Admin(Asking):
         attributes = ",".join(f"+{name}={value}" for name, value in config.attributes.items())
         header = topics.UpdateAndCreateTopic(
             topic=config.topic_name,
-            default_topic=TEMPLATE_TOPIC,
+            default_topic=AUTO_CREATE_TOPIC,
             read_queue_nums=config.read_queue_nums,
             write_queue_nums=config.write_queue_nums,
             perm=config.perm,

@@ -24,7 +24,7 @@ from rocket_client.errors import ClientClosed, InvalidMessage, RocketError, Topi
 from rocket_client.heartbeat import Heartbeat
 from rocket_client.instance import Instance, milliseconds
 from rocket_client.intake import Intake, Surroundings, Taken
-from rocket_client.message import RETRY_PREFIX, queue_text, retry_topic
+from rocket_client.message import queue_text, retry_topic
 from rocket_client.offsets import FileOffsets, GroupOffsets, Offsets, offsets_folder
 from rocket_client.outgoing import check_group
 from rocket_client.queue_locks import RENEW_SECONDS, QueueLocks
@@ -49,6 +49,7 @@ from rocket_wire.codes import RequestCode
 from rocket_wire.command import Command, request
 from rocket_wire.headers.clients import NotifyConsumerIdsChanged, UnregisterClient
 from rocket_wire.headers.offsets import GetConsumerStatusFromClient, ResetConsumerClientOffset
+from rocket_wire.topic_names import RETRY_PREFIX
 
 log = logging.getLogger("rocket.client")
 

@@ -13,9 +13,7 @@ from typing import Final
 import msgspec
 
 from rocket_wire.bodies.body import MessageQueue
-
-RETRY_PREFIX: Final = "%RETRY%"
-DEAD_LETTER_PREFIX: Final = "%DLQ%"
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX
 
 #: Where an ordering key travels with its message.
 ORDERING_KEY: Final = "__SHARDINGKEY"
@@ -143,7 +141,7 @@ def retry_topic(group: str) -> str:
 
 def dead_letter_topic(group: str) -> str:
     """The topic where a consumer group's messages end that failed too often."""
-    return DEAD_LETTER_PREFIX + group
+    return DLQ_PREFIX + group
 
 
 def queue_text(queue: MessageQueue) -> str:

@@ -12,11 +12,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from rocket_client.errors import InvalidMessage
-from rocket_client.message import DEAD_LETTER_PREFIX, ORDERING_KEY, RETRY_PREFIX, Message
+from rocket_client.message import ORDERING_KEY, Message
 from rocket_client.settings import ProducerSettings
 from rocket_wire import properties
 from rocket_wire.compression import compress
 from rocket_wire.record import MAX_PROPERTIES_BYTES, BatchItem, join_batch
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX
 
 MAX_TOPIC: Final = 127
 MAX_GROUP: Final = 120
@@ -106,7 +107,7 @@ def retried(out: Outgoing, reconsume_times: int, max_reconsume_times: int | None
 
 def check_topic(topic: str) -> None:
     """Raises InvalidMessage for a name that no topic can have."""
-    limit = 255 if topic.startswith((RETRY_PREFIX, DEAD_LETTER_PREFIX)) else MAX_TOPIC
+    limit = 255 if topic.startswith((RETRY_PREFIX, DLQ_PREFIX)) else MAX_TOPIC
     _check_name("topic", topic, limit)
 
 

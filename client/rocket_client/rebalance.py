@@ -19,6 +19,7 @@ from rocket_client.errors import BrokerError, RocketError, TopicNotFound
 from rocket_client.heartbeat import Heartbeat
 from rocket_client.instance import Instance
 from rocket_wire.bodies.body import MessageQueue
+from rocket_wire.topic_names import RETRY_PREFIX
 
 log = logging.getLogger("rocket.client")
 
@@ -181,4 +182,4 @@ class Rebalance:
 
 def _is_expected(topic: str, error: RocketError) -> bool:
     """A group's retry topic does not exist before its first heartbeat."""
-    return topic.startswith("%RETRY%") and isinstance(error, TopicNotFound)
+    return topic.startswith(RETRY_PREFIX) and isinstance(error, TopicNotFound)

@@ -19,12 +19,12 @@ from rocket_wire.bodies.route import TopicRouteData
 from rocket_wire.codes import RequestCode
 from rocket_wire.command import Command, request
 from rocket_wire.headers.routes import GetRouteinfoByTopic
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC
 
 log = logging.getLogger("rocket.client")
 
 MASTER: Final = 0
 #: The topic whose route stands for that of a topic that will be made by the first send to it (protocol section 6.1).
-TEMPLATE_TOPIC: Final = "TBW102"
 
 _READ, _WRITE = 4, 2
 
@@ -137,7 +137,7 @@ class RouteTable:
         route = None if data is None else route_of(topic, data)
         if route is None and template_queues is not None:
             left = max(0.1, deadline - asyncio.get_running_loop().time())
-            data = await self._namesrv.ask(_request(TEMPLATE_TOPIC), _read_route, left)
+            data = await self._namesrv.ask(_request(AUTO_CREATE_TOPIC), _read_route, left)
             route = None if data is None else route_of(topic, data, template_queues)
         if route is None:
             raise TopicNotFound(topic)

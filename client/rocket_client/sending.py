@@ -18,7 +18,7 @@ from rocket_client.errors import Attempt, BrokerError, NoAnswer, NoBroker, Rocke
 from rocket_client.instance import Instance, refusal
 from rocket_client.message import SendResult, SendStatus
 from rocket_client.outgoing import Outgoing
-from rocket_client.routes import TEMPLATE_TOPIC, Route, no_queue
+from rocket_client.routes import Route, no_queue
 from rocket_client.selection import Faults, Turns, by_key
 from rocket_client.settings import ProducerSettings
 from rocket_wire.bodies.body import MessageQueue
@@ -26,6 +26,7 @@ from rocket_wire.codes import RETRY_ON_ANOTHER_BROKER, RETRY_ON_ANOTHER_QUEUE, R
 from rocket_wire.command import Command, request
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.send import SendMessageAnswer, SendMessageV2
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC
 
 log = logging.getLogger("rocket.client")
 
@@ -158,7 +159,7 @@ class Sender:
         header = SendMessageV2(
             producer_group=self._group,
             topic=out.topic,
-            default_topic=TEMPLATE_TOPIC,
+            default_topic=AUTO_CREATE_TOPIC,
             default_topic_queue_nums=self.settings.new_topic_queues,
             queue_id=queue.queue_id,
             sys_flag=out.sys_flag,

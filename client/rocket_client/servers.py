@@ -14,7 +14,6 @@ from typing import Final, Self, TypeVar
 from rocket_client.asking import Asking
 from rocket_client.errors import ClientClosed
 from rocket_client.instance import Instance
-from rocket_client.message import DEAD_LETTER_PREFIX, RETRY_PREFIX
 from rocket_wire.bodies.body import Body
 from rocket_wire.bodies.groups import SubscriptionGroupConfig, SubscriptionGroupList, SubscriptionGroupWrapper
 from rocket_wire.bodies.offsets import ConsumerOffsetSerializeWrapper, DelayOffsetSerializeWrapper
@@ -24,6 +23,7 @@ from rocket_wire.bodies.stats import TopicOffset, TopicStatsTable
 from rocket_wire.bodies.topics import CreateTopicListRequestBody, TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.codes import RequestCode
 from rocket_wire.headers import routes, topics
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC, DLQ_PREFIX, RETRY_PREFIX, SCHEDULE_TOPIC
 
 B = TypeVar("B", bound=Body)
 
@@ -31,12 +31,12 @@ B = TypeVar("B", bound=Body)
 Readers = Mapping[str, Collection[str]]
 
 _TIMEOUT: Final = 5.0
-SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 #: Topics whose messages are nobody's to consume.
 _SYSTEM_TOPICS: Final = frozenset(
     {
-        "TBW102", "SELF_TEST_TOPIC", "RMQ_SYS_SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT", "RMQ_SYS_OFFSET_MOVED_EVENT",
-        "RMQ_SYS_TRACE_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC", "TRANS_CHECK_MAX_TIME_TOPIC", SCHEDULE_TOPIC,
+        AUTO_CREATE_TOPIC, "SELF_TEST_TOPIC", "RMQ_SYS_SELF_TEST_TOPIC", "OFFSET_MOVED_EVENT",
+        "RMQ_SYS_OFFSET_MOVED_EVENT", "RMQ_SYS_TRACE_TOPIC", "RMQ_SYS_TRANS_OP_HALF_TOPIC",
+        "TRANS_CHECK_MAX_TIME_TOPIC", SCHEDULE_TOPIC,
     }
 )  # fmt: skip
 #: So many topics are asked for at once.
@@ -236,4 +236,4 @@ def _by_topic(table: Mapping[str, Mapping[int, int]]) -> dict[str, dict[str, Map
 
 
 def _is_system(topic: str) -> bool:
-    return topic in _SYSTEM_TOPICS or topic.startswith((DEAD_LETTER_PREFIX, "rmq_sys_"))
+    return topic in _SYSTEM_TOPICS or topic.startswith((DLQ_PREFIX, "rmq_sys_"))

@@ -6,7 +6,6 @@ import logging
 
 from rocket_broker.runtime import runtime_figures
 from rocket_broker.state import Broker
-from rocket_broker.topics import SCHEDULE_TOPIC
 from rocket_net import properties_file
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
@@ -15,6 +14,7 @@ from rocket_wire.bodies.replication import HAClientRuntimeInfo, HAConnectionRunt
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.command import Command
 from rocket_wire.headers.topics import GetBrokerConfigAnswer, HandOverGroup
+from rocket_wire.topic_names import SCHEDULE_TOPIC
 
 log = logging.getLogger("rocket.admin")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from rocket_broker.clients import Member
 from rocket_broker.state import Broker
-from rocket_broker.topics import PERM_READ, PERM_WRITE, RETRY_PREFIX
+from rocket_broker.topics import PERM_READ, PERM_WRITE
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer
 from rocket_net.errors import TransportError
@@ -27,6 +27,7 @@ from rocket_wire.headers.clients import (
     NotifyConsumerIdsChanged,
     UnregisterClient,
 )
+from rocket_wire.topic_names import RETRY_PREFIX
 
 
 def heart_beat(broker: Broker, request: Command, connection: Connection) -> Answer:

@@ -8,7 +8,6 @@ import msgspec
 
 from rocket_broker.groups import is_legal
 from rocket_broker.state import Broker
-from rocket_broker.topics import DLQ_PREFIX, RETRY_PREFIX
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
 from rocket_wire.bodies.body import MessageQueue
@@ -25,6 +24,7 @@ from rocket_wire.headers.topics import (
     GetConsumeStats,
     GetSubscriptiongroupConfig,
 )
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX
 
 
 def update_and_create_subscriptiongroup(broker: Broker, request: Command, _: Connection) -> Answer:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from typing import Final
 
 from rocket_broker.state import Broker
-from rocket_broker.topics import DLQ_PREFIX, PERM_READ, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC
+from rocket_broker.topics import PERM_READ, PERM_WRITE
 from rocket_wire import properties
 from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.send import SendMessage
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX, SCHEDULE_TOPIC
 
 _TIMER: Final = ("TIMER_DELIVER_MS", "TIMER_DELAY_MS", "TIMER_DELAY_SEC")
 

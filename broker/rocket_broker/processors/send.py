@@ -22,7 +22,7 @@ from rocket_broker.store.errors import StoreError
 from rocket_broker.store.files import SECTOR_BYTES
 from rocket_broker.store.queue_entries import MAX_BATCH
 from rocket_broker.store.store import Outgoing, Put
-from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC, check_name, is_batch
+from rocket_broker.topics import NOT_SENDABLE, PERM_WRITE, check_name, is_batch
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply, failure
 from rocket_net.gathering import Answered, Answers, Asked
@@ -32,6 +32,7 @@ from rocket_wire.codes import ResponseCode
 from rocket_wire.command import ONEWAY, Command
 from rocket_wire.errors import ProtocolError, RequestError
 from rocket_wire.headers.send import SendMessage, SendMessageAnswer
+from rocket_wire.topic_names import RETRY_PREFIX, SCHEDULE_TOPIC
 
 _REMARKS: Final = {
     ResponseCode.FLUSH_DISK_TIMEOUT: "the message is stored, but the disk did not confirm it within syncFlushTimeout",

@@ -8,7 +8,7 @@ from rocket_broker.processors.rerouting import Target, delayed
 from rocket_broker.processors.send import append, check_deliverable
 from rocket_broker.state import Broker
 from rocket_broker.store.store import Outgoing
-from rocket_broker.topics import DLQ_PREFIX, PERM_READ, PERM_WRITE, RETRY_PREFIX, SCHEDULE_TOPIC
+from rocket_broker.topics import PERM_READ, PERM_WRITE
 from rocket_net.connection import Connection
 from rocket_net.dispatch import Answer, Reply
 from rocket_wire import message_id, properties, record
@@ -17,6 +17,7 @@ from rocket_wire.codes import ResponseCode
 from rocket_wire.command import Command
 from rocket_wire.errors import RequestError
 from rocket_wire.headers.send import ConsumerSendMsgBack
+from rocket_wire.topic_names import DLQ_PREFIX, RETRY_PREFIX, SCHEDULE_TOPIC
 
 _FIRST_LEVEL: Final = 3  # 10 s: level 0 asks for the broker's own rhythm, 10 s, 30 s, 1 min, ... 2 h
 

@@ -25,10 +25,10 @@ from rocket_broker.store.queue_files import QueueFiles
 from rocket_broker.store.queue_loading import QueueLoader
 from rocket_broker.store.values import Put
 from rocket_wire import record
+from rocket_wire.topic_names import SCHEDULE_TOPIC
 
 #: So much of a queue waits in memory; then it is written out without being asked.
 TAIL_BYTES: Final = 256 * 1024
-SCHEDULE_TOPIC: Final = "SCHEDULE_TOPIC_XXXX"
 
 
 class Shared:

@@ -10,12 +10,13 @@ import pytest
 
 from rocket_broker.processors.topics import changed_attributes
 from rocket_broker.settings import BrokerSettings
-from rocket_broker.topics import AUTO_CREATE_TOPIC, DLQ_PREFIX, NOT_SENDABLE, RETRY_PREFIX, Topics, check_name
+from rocket_broker.topics import NOT_SENDABLE, Topics, check_name
 from rocket_testing.clock import Clock
 from rocket_wire.bodies.topics import TopicConfig, TopicConfigSerializeWrapper
 from rocket_wire.bodies.version import DataVersion
 from rocket_wire.codes import ResponseCode
 from rocket_wire.errors import RequestError
+from rocket_wire.topic_names import AUTO_CREATE_TOPIC, DLQ_PREFIX, RETRY_PREFIX
 
 GOLDEN = Path(__file__).parents[2] / "golden" / "broker-config" / "topics.json"
 

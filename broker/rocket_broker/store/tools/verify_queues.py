@@ -13,7 +13,6 @@ from typing import Final
 
 from rocket_broker.store.deletions import Deletions
 from rocket_broker.store.dispatch import NOT_QUEUED
-from rocket_broker.store.entry_queue import SCHEDULE_TOPIC
 from rocket_broker.store.queue_entries import BLANK_SIZE, Unpacked, is_of_record
 from rocket_broker.store.tools.findings import Findings, Part, Severity
 from rocket_broker.store.tools.folder import State, StoreFolder
@@ -22,6 +21,7 @@ from rocket_broker.store.tools.tables import topic_names
 from rocket_broker.store.tools.verify_log import LogCheck
 from rocket_wire import properties, record
 from rocket_wire.hashing import utf8_hash
+from rocket_wire.topic_names import SCHEDULE_TOPIC
 
 #: Queues whose entries are in memory at a time, a few KiB each.
 _WINDOWS: Final = 2048

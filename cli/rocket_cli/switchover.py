@@ -22,7 +22,7 @@ def switchover(
     """Let another member of a group with failover lead; it takes over once it has every message."""
     with refusing():
         asyncio.run(_switchover(namesrv, group, to))
-    out.print(f"{group} is handed over to {to or 'another member'}", markup=False, highlight=False)
+    out.print(f"{group} is given up by its master: {to or 'another member'} takes over", markup=False, highlight=False)
 
 
 async def _switchover(namesrv: str, group: str, to: str) -> None:

@@ -146,7 +146,7 @@ class DelayService:
             offset += 1
             self._offsets.table[level] = offset
             self._offsets.version = self._offsets.version.next_version(now)
-        return None if self._store.max_offset(SCHEDULE_TOPIC, queue_id) <= offset else 0.0
+        return 0.0 if entries else None  # there may be more, whether or not readers see them yet
 
     def _believed(self, due: int, level: int, position: int, size: int) -> int:
         """When a message is due whose entry says `due`, ms.

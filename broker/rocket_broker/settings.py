@@ -200,6 +200,7 @@ LIVE_KEYS: Final = frozenset(
         "defaultQueryMaxNum", "longPollingEnable", "shortPollingTimeMills", "slaveReadEnable",
         "notifyConsumerIdsChangedEnable", "flushConsumerOffsetInterval", "traceOn", "rejectTransactionMessage",
         "slaveTimeout", "inSyncReplicas", "haMaxGapNotInSync", "namesrvAddr", "flushDelayOffsetInterval",
+        "minInSyncReplicas",
     }
 )  # fmt: skip
 

@@ -111,6 +111,7 @@ class NameServerSpec(_Part, frozen=True):
 
 class Replication(_Part, frozen=True):
     mode: ReplicationMode = ReplicationMode.ASYNC
+    min_in_sync_replicas: int = 1
 
 
 class Storage(_Part, frozen=True):

@@ -83,6 +83,14 @@ REFUSED: list[tuple[dict[str, Any], str]] = [
         "spec.broker.config.mappedFileSizeConsumeQueue",
     ),
     ({"failover": {"renewDeadlineSeconds": 15}}, "a renewal must be trusted for two tries at least"),
+    (
+        {"broker": {"replication": {"mode": "Sync", "minInSyncReplicas": 2}}},
+        "minInSyncReplicas above 1 needs replication.mode Sync and failover.mode Automatic",
+    ),
+    (
+        {"broker": {"replication": {"mode": "Sync", "minInSyncReplicas": 3}}, "failover": {"mode": "Automatic"}},
+        "a group has no more members than slavesPerGroup",
+    ),
     ({"mode": "Asleep"}, "spec.mode"),
     ({"clusterName": "a b"}, "spec.clusterName"),
     ({"version": "!"}, "spec.version"),

@@ -46,7 +46,7 @@ class Confirmation:
         confirmed = self._member.confirmed(self._store.max_position)
         self.show(confirmed)
         while self._waiting and self._waiting[0][0] <= confirmed:
-            _settle(self._waiting.popleft()[1], ResponseCode.SUCCESS)
+            _settle(self._waiting.popleft()[1], self._status)
 
     def show(self, position: int) -> None:
         """Consumers may see the log up to `position`, and never less than before."""
@@ -66,6 +66,16 @@ class Confirmation:
     # -- what an acknowledgement waits for --------------------------------------------------------------------------
 
     @property
+    def is_enough(self) -> bool:
+        """Whether the sync set has as many members as `minInSyncReplicas` asks for."""
+        return len(self._member.sync_set) >= self._config.settings.min_in_sync_replicas
+
+    @property
+    def _status(self) -> ResponseCode:
+        """Of a message that the whole sync set has."""
+        return ResponseCode.SUCCESS if self.is_enough else ResponseCode.SLAVE_NOT_AVAILABLE
+
+    @property
     def is_needed(self) -> bool:
         """Whether a message that is stored now waits for the sync set."""
         if self._config.settings.broker_role is not BrokerRole.SYNC_MASTER:
@@ -73,10 +83,13 @@ class Confirmation:
         return len(self._member.needed()) > 1 or not self._member.acts(self._now())
 
     async def wait(self, position: int) -> ResponseCode:
-        """SUCCESS once the sync set has the log up to `position` and this master may act."""
+        """SUCCESS once the sync set has the log up to `position` and this master may act.
+
+        SLAVE_NOT_AVAILABLE where the set became too small meanwhile.
+        """
         self.advance()
         if position <= self._store.readable_end and self._member.acts(self._now()):
-            return ResponseCode.SUCCESS
+            return self._status
         future: asyncio.Future[ResponseCode] = asyncio.get_running_loop().create_future()
         self._waiting.append((position, future))
         try:

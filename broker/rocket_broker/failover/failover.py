@@ -109,8 +109,8 @@ class Failover:
         if not member.acts(now()):
             remark = "this master could not renew its lease in time: another one may lead by now"
             raise RequestError(ResponseCode.SERVICE_NOT_AVAILABLE, remark)
-        least = self._config.settings.min_in_sync_replicas
-        if len(member.sync_set) < least:
+        if not self.confirmation.is_enough:
+            least = self._config.settings.min_in_sync_replicas
             remark = f"in-sync replicas not enough: {len(member.sync_set)} of minInSyncReplicas={least}"
             raise RequestError(ResponseCode.SYSTEM_ERROR, remark)
 

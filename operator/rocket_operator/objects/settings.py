@@ -33,6 +33,7 @@ LIVE_DEFAULTS: Mapping[str, str] = {
     "maxMessageSize": "4194304",
     "maxTransferBytesOnMessageInMemory": "262144",
     "maxTransferCountOnMessageInMemory": "32",
+    "minInSyncReplicas": "1",
     "notifyConsumerIdsChangedEnable": "true",
     "rejectTransactionMessage": "false",
     "shortPollingTimeMills": "1000",
@@ -61,7 +62,7 @@ def group_settings(spec: ClusterSpec, group: int) -> dict[str, str]:
         "slaveReadEnable": "true",  # or consumers stand still while a master is away
     }
     if spec.failover.is_automatic:
-        settings |= _lease_times(spec.failover)
+        settings |= _lease_times(spec.failover) | _least(broker)
     elif broker.replication.mode is ReplicationMode.SYNC:
         settings["inSyncReplicas"] = "2"  # the master and one slave, as section 5.2 counts
     return {**settings, **broker.config, **broker.override(group).config}
@@ -73,6 +74,12 @@ def broker_settings(spec: ClusterSpec, member: Member) -> dict[str, str]:
     if member.role is Role.SLAVE and not spec.failover.is_automatic:
         own["brokerRole"] = "SLAVE"
     return group_settings(spec, member.group or 0) | own
+
+
+def _least(broker: BrokerSpec) -> dict[str, str]:
+    """Nothing where one member is enough: brokers that run with the default need not be told."""
+    least = broker.replication.min_in_sync_replicas
+    return {"minInSyncReplicas": str(least)} if least > 1 else {}
 
 
 def _lease_times(failover: Failover) -> dict[str, str]:

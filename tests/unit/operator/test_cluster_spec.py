@@ -84,6 +84,15 @@ def test_every_field_is_taken_over() -> None:
             "spec.broker.slavesPerGroup: replication.mode Sync needs slavesPerGroup of at least 1",
         ),
         (
+            "{broker: {replication: {mode: Sync, minInSyncReplicas: 2}}}",
+            "spec.broker.replication.minInSyncReplicas: minInSyncReplicas above 1 needs replication.mode Sync and "
+            "failover.mode Automatic",
+        ),
+        (
+            "{broker: {replication: {mode: Sync, minInSyncReplicas: 3}}, failover: {mode: Automatic}}",
+            "spec.broker.replication.minInSyncReplicas: a group has no more members than slavesPerGroup + 1",
+        ),
+        (
             "{nameServer: {config: {listenPort: '1', orderMessageEnable: 'true'}}}",
             'spec.nameServer.config.listenPort: "1": the cluster sets this key itself',
         ),

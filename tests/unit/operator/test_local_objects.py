@@ -13,6 +13,7 @@ from rocket_operator.objects import settings
 from rocket_operator.objects.members import Member, Role
 from rocket_operator.objects.ports import ports
 from rocket_operator.objects.processes import Desired, desired, members, name_server_addresses
+from rocket_operator.objects.settings import restart_hash
 from rocket_operator.problems import InvalidManifest
 from rocket_operator.spec import ClusterSpec
 
@@ -87,6 +88,17 @@ def test_synchronous_replication_waits_for_the_master_and_one_slave() -> None:
     plain = settings_of(desired(spec(), ROOT), "orders-broker-0-0")
     assert plain["brokerRole"] == "ASYNC_MASTER"
     assert "inSyncReplicas" not in plain
+
+
+def test_how_many_members_must_be_in_sync_is_told_without_a_restart() -> None:
+    failover = {"failover": {"mode": "Automatic"}}
+    one = settings_of(desired(spec(broker={"replication": {"mode": "Sync"}}, **failover), ROOT), "orders-broker-0-0")
+    two = settings_of(
+        desired(spec(broker={"replication": {"mode": "Sync", "minInSyncReplicas": 2}}, **failover), ROOT),
+        "orders-broker-0-0",
+    )
+    assert two == {**one, "minInSyncReplicas": "2"}
+    assert restart_hash(two) == restart_hash(one)
 
 
 def test_synchronous_flush_is_for_every_member() -> None:
